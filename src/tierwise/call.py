@@ -1,0 +1,170 @@
+"""The vocabulary: what a call to a model is, and what was decided, paid and judged about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+AttributeValue = str | bool | int | float | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. None means the provider did not say; 0 means it said none."""
+
+    input_tokens: int | None = None
+    """TOTAL input: fresh tokens, cache reads and cache writes."""
+    output_tokens: int | None = None
+    """Total output, reasoning included."""
+    cache_read_tokens: int = 0
+    """Part of input_tokens."""
+    cache_write_tokens: int = 0
+    """Part of input_tokens, whatever the cache's lifetime."""
+    cache_write_5m_tokens: int = 0
+    """Part of cache_write_tokens (Anthropic, five-minute cache)."""
+    cache_write_1h_tokens: int = 0
+    """Part of cache_write_tokens (Anthropic, one-hour cache)."""
+    reasoning_tokens: int = 0
+    """Part of output_tokens."""
+    web_searches: int = 0
+    """Billed per search, beside the tokens."""
+    estimated: bool = False
+    """The provider reported no usage; the counts are our estimate."""
+    partial: bool = False
+    """The stream ended before its usage arrived; the counts cover what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one call cost, in USD."""
+
+    input_usd: Decimal
+    """Fresh input tokens only."""
+    output_usd: Decimal
+    cache_read_usd: Decimal = Decimal(0)
+    cache_write_usd: Decimal = Decimal(0)
+    other_usd: Decimal = Decimal(0)
+    """Billed per use rather than per token, such as web searches."""
+    price_version: str = ""
+    """Which price list: `genai-prices 0.2.3`, or that with `+overrides:<hash>`."""
+    source: Literal["provider", "local"] = "local"
+
+    @property
+    def total_usd(self) -> Decimal:
+        return self.input_usd + self.output_usd + self.cache_read_usd + self.cache_write_usd + self.other_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a routing rule and a compatibility check see of a call about to be made.
+
+    `body` is the request as it will go on the wire. It is read, never changed and never consumed: a one-shot
+    iterator of messages in it stays untouched.
+    """
+
+    provider: str
+    """`gen_ai.provider.name`: openai, azure.ai.openai, anthropic, aws.bedrock, gcp.vertex_ai …"""
+    operation: str
+    """`gen_ai.operation.name`: chat, text_completion, embeddings …"""
+    api: str
+    """The wire surface: chat_completions, responses, messages, completions, embeddings …"""
+    model: str
+    """What the caller asked for."""
+    body: Mapping[str, Any] = field(repr=False)
+    """The request body; content never leaves the process through this field."""
+    stream: bool = False
+    task_type: str = "unknown"
+    use_case_id: str = ""
+    use_case_name: str | None = None
+    tenant: str | None = None
+    conversation_id: str | None = None
+    complexity: str = "unknown"
+    """low | medium | high | unknown."""
+    input_tokens_estimate: int = 0
+    """From the size of the text, about four characters a token; good to a factor of two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy did with one call, and why. Recorded on the span whether or not it changed anything."""
+
+    requested_model: str
+    sent_model: str
+    policy_version: int | None = None
+    rule_id: str | None = None
+    """The rule that matched; None when none did."""
+    arm: Literal["control", "canary", "treated", "holdout"] | None = None
+    """treated: sent to the rule's target at full share; canary: the same while share < 1; control: matched, outside the
+    share; holdout: kept on the requested model for measuring. None when no rule matched."""
+    decision: Literal["unchanged", "routed", "would_route", "refused", "fell_back"] = "unchanged"
+    """would_route: shadow mode; refused: the target cannot serve this request; fell_back: the target failed and the
+    requested model answered."""
+    propensity: float | None = None
+    """Probability, before the draw, of the arm that was drawn; in (0, 1]."""
+    reason: str = ""
+    """In words, for the person reading the trace."""
+
+    @property
+    def changed(self) -> bool:
+        return self.sent_model != self.requested_model
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One score for one answer."""
+
+    trace_id: str
+    span_id: str
+    name: str
+    """What was judged, such as the use case's check."""
+    source: Literal["structural", "check", "judge", "human", "feedback"]
+    """In rising order of trust, but for feedback, which is anybody's."""
+    score: float | None
+    """In [0, 1], 1 is good; None when the evaluator abstained."""
+    time_ns: int
+    label: str | None = None
+    explanation: str | None = None
+    response_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One billable request to a model, as a span describes it."""
+
+    operation: str
+    provider: str
+    request_model: str
+    """The model actually sent."""
+    api: str | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    """One per choice; `error` for a choice whose reason never arrived."""
+    usage: Usage = Usage()
+    cost: Cost | None = None
+    unpriced_reason: str | None = None
+    """Why cost is None; None while it is not."""
+    service_tier: str | None = None
+    stream: bool = False
+    time_to_first_chunk_s: float | None = None
+    conversation_id: str | None = None
+    server_address: str | None = None
+    server_port: int | None = None
+    error_type: str | None = None
+    task_type: str = "unknown"
+    task_confidence: float | None = None
+    task_source: str | None = None
+    complexity: str | None = None
+    use_case_id: str | None = None
+    use_case_name: str | None = None
+    tenant: str | None = None
+    decision: Decision | None = None
+    shadow_of: str | None = None
+    """`<trace id>-<span id>` of the call this one shadows; None for the user's own traffic."""
+    shadow_propensity: float | None = None
+    parameters: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
+    """Request parameters by attribute key (`gen_ai.request.temperature` …)."""
+    extra: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
+    """Every other attribute of the span, unchanged."""

@@ -1,0 +1,121 @@
+"""What the user set: `TIERWISE_*` variables over `tierwise.toml` over defaults, in one frozen value.
+
+`OTEL_*` variables belong to OpenTelemetry and are read by its SDK; the two that decide whether tierwise may send at all
+(`OTEL_SDK_DISABLED`, `OTEL_EXPORTER_OTLP_ENDPOINT`) are looked at in `tierwise.auto`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from tierwise.errors import SettingsError
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
+MODES = ("off", "shadow", "enforce")
+Mode = Literal["off", "shadow", "enforce"]
+
+
+def data_home() -> Path:
+    """Where tierwise keeps its data: `$XDG_DATA_HOME/tierwise`, by default `~/.local/share/tierwise`."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "tierwise"
+
+
+def config_home() -> Path:
+    """Where tierwise looks for `tierwise.toml` after the working folder: `$XDG_CONFIG_HOME/tierwise`."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "tierwise"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, resolved. The environment variable of a field is `TIERWISE_` and its name in capitals."""
+
+    endpoint: str = DEFAULT_ENDPOINT
+    """Collector's OTLP/HTTP base URL."""
+    policy: str | None = None
+    """Path or http(s) URL of the policy; None: no routing."""
+    mode: Mode | None = None
+    """Overrides the policy's own mode when set; `off` is the kill switch and beats everything."""
+    capture_content: bool = False
+    """Put prompt and completion text on spans. Off unless asked for."""
+    db: str = field(default_factory=lambda: f"duckdb:{data_home() / 'tierwise.duckdb'}")
+    """Store URL: `duckdb:PATH`, `http://HOST:PORT` of a collector, or `memory:`."""
+    token: str | None = field(default=None, repr=False)
+    """Bearer token between app, collector, dashboard and command line; None: loopback without one."""
+    policy_poll_s: float = 5.0
+    """Seconds between two looks at the policy file or URL."""
+    tenant: str | None = None
+    """Tenant of calls made outside any `use_case(tenant=…)`."""
+    prices: str | None = None
+    """TOML file of price overrides and discounts; None: the price list as it is."""
+
+
+def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Settings:
+    """The settings in force.
+
+    Args:
+        environ: variables to read, by default the process's own.
+        file: a `tierwise.toml`; by default the first found in the working folder and in `config_home()`.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the setting and what is allowed.
+    """
+    variables = os.environ if environ is None else environ
+    values = _file_values(file)
+    for item in fields(Settings):
+        name = f"TIERWISE_{item.name.upper()}"
+        text = variables.get(name, "").strip()
+        if text:
+            values[item.name] = (text, name)
+    return Settings(**{name: _parse(name, value, origin) for name, (value, origin) in values.items()})
+
+
+def _file_values(file: Path | None) -> dict[str, tuple[Any, str]]:
+    candidates = [file] if file is not None else [Path("tierwise.toml"), config_home() / "tierwise.toml"]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is None:
+        if file is not None:
+            raise SettingsError(f"{file}: no such settings file")
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    known = {item.name for item in fields(Settings)}
+    for name in table:
+        if name not in known:
+            raise SettingsError(f"{path}: unknown setting {name!r}; known settings: {', '.join(sorted(known))}")
+    return {name: (value, f"{path}: {name}") for name, value in table.items()}
+
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def _parse(name: str, value: Any, origin: str) -> Any:
+    if name == "mode":
+        if value not in MODES:
+            raise SettingsError(f"{origin} is {value!r}; allowed: {', '.join(MODES)}")
+        return value
+    if name == "capture_content":
+        text = str(value).lower()
+        if text not in _TRUE | _FALSE:
+            raise SettingsError(f"{origin} is {value!r}; allowed: true, false")
+        return text in _TRUE
+    if name == "policy_poll_s":
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = -1.0
+        if not 0.05 <= seconds <= 3600:
+            raise SettingsError(f"{origin} is {value!r}; allowed: seconds from 0.05 to 3600")
+        return seconds
+    if not isinstance(value, str):
+        raise SettingsError(f"{origin} is {value!r}; a text is needed")
+    if name == "endpoint" and not value.startswith(("http://", "https://")):
+        raise SettingsError(f"{origin} is {value!r}; an http:// or https:// URL is needed")
+    return value.rstrip("/") if name == "endpoint" else value
