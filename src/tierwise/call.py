@@ -97,7 +97,8 @@ class Decision:
     """The rule that matched; None when none did."""
     arm: Literal["control", "canary", "treated", "holdout"] | None = None
     """treated: sent to the rule's target at full share; canary: the same while share < 1; control: matched, outside the
-    share; holdout: kept on the requested model for measuring. None when no rule matched."""
+    share; holdout: kept on the requested model for measuring. None when no rule matched, when the call was not eligible
+    (refused, suspended, pinned), and in shadow mode."""
     decision: Literal["unchanged", "routed", "would_route", "refused", "fell_back"] = "unchanged"
     """would_route: shadow mode; refused: the target cannot serve this request; fell_back: the target failed and the
     requested model answered."""

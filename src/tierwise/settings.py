@@ -42,6 +42,9 @@ class Settings:
     """Overrides the policy's own mode when set; `off` is the kill switch and beats everything."""
     capture_content: bool = False
     """Put prompt and completion text on spans. Off unless asked for."""
+    inject_usage: bool = True
+    """Ask for usage on streams whose caller did not, at hosts known to take `stream_options.include_usage`; the extra
+    chunk never reaches the caller. False: such streams are estimated."""
     db: str = field(default_factory=lambda: f"duckdb:{data_home() / 'tierwise.duckdb'}")
     """Store URL: `duckdb:PATH`, `http://HOST:PORT` of a collector, or `memory:`."""
     token: str | None = field(default=None, repr=False)
@@ -52,6 +55,8 @@ class Settings:
     """Tenant of calls made outside any `use_case(tenant=…)`."""
     prices: str | None = None
     """TOML file of price overrides and discounts; None: the price list as it is."""
+    seed: int | None = None
+    """Makes the draws of shadow calls and of non-sticky rules repeatable, for tests and demos; None: they are not."""
 
 
 def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Settings:
@@ -101,7 +106,7 @@ def _parse(name: str, value: Any, origin: str) -> Any:
         if value not in MODES:
             raise SettingsError(f"{origin} is {value!r}; allowed: {', '.join(MODES)}")
         return value
-    if name == "capture_content":
+    if name in ("capture_content", "inject_usage"):
         text = str(value).lower()
         if text not in _TRUE | _FALSE:
             raise SettingsError(f"{origin} is {value!r}; allowed: true, false")
@@ -114,6 +119,11 @@ def _parse(name: str, value: Any, origin: str) -> Any:
         if not 0.05 <= seconds <= 3600:
             raise SettingsError(f"{origin} is {value!r}; allowed: seconds from 0.05 to 3600")
         return seconds
+    if name == "seed":
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise SettingsError(f"{origin} is {value!r}; a whole number is needed") from None
     if not isinstance(value, str):
         raise SettingsError(f"{origin} is {value!r}; a text is needed")
     if name == "endpoint" and not value.startswith(("http://", "https://")):
