@@ -1,0 +1,180 @@
+"""Accepts OTLP requests: checks them, makes them durable, acknowledges them, and has them landed in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tierwise.errors import TierwiseError
+from tierwise.ingest import otlp
+from tierwise.ingest.lander import Lander
+from tierwise.ingest.metrics import Metrics
+from tierwise.ingest.wal import Body, Durable, WriteAheadLog, read_segment, segment_paths
+from tierwise.store.duckdb import DuckDBStore
+
+log = logging.getLogger(__name__)
+
+MAX_BACKLOG_BYTES: Final = 128 * 1024 * 1024
+"""Decompressed bytes that may wait to be landed; past it the answer is 503 until some are."""
+_REMEMBERED_BODIES: Final = 65_536
+_REPLAY_BYTES: Final = 16 * 1024 * 1024
+
+
+class Unavailable(TierwiseError):
+    """The request cannot be taken now; sending it again in a second may work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender of an acknowledged request is told."""
+
+    refusals: tuple[str, ...]
+    """Why each span that was left out was."""
+
+
+class Intake:
+    """The way from request bodies to the store. Methods may be called from any thread."""
+
+    def __init__(
+        self,
+        store: DuckDBStore,
+        folder: Path,
+        *,
+        metrics: Metrics | None = None,
+        max_backlog_bytes: int = MAX_BACKLOG_BYTES,
+    ) -> None:
+        """Replay what a crash left in `folder`, and begin to land.
+
+        Args:
+            folder: write-ahead segments and, below it, `dead-letters` and `damaged`.
+        """
+        self.metrics = metrics or Metrics()
+        self._folder = folder
+        self._max_backlog_bytes = max_backlog_bytes
+        self._backlog_bytes = 0
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[bytes, Future[int]] = OrderedDict()
+        self._stopping = False
+        self._wal: WriteAheadLog | None = None
+        self._lander = Lander(
+            store, dead_letters=folder / "dead-letters", metrics=self.metrics, on_landed=self._on_landed
+        )
+        last_sequence = self._replay(store.landed_sequence())
+        self._wal = WriteAheadLog(folder, next_sequence=last_sequence + 1, on_durable=self._lander.submit)
+        self._lander.start()
+        self.metrics.gauge("tierwise_backlog_bytes", lambda: self._backlog_bytes)
+        self.metrics.gauge("tierwise_wal_bytes", lambda: self._log.size_bytes)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why requests are not taken, or not landed, at present; None while all is well."""
+        return "stopping" if self._stopping else self._lander.trouble
+
+    @property
+    def _log(self) -> WriteAheadLog:
+        assert self._wal is not None
+        return self._wal
+
+    def accept(self, body: Body) -> Receipt:
+        """Take a request: returns once it is durable.
+
+        The same bytes taken twice are stored once.
+
+        Raises:
+            MalformedPayload, UnsupportedPayload, PayloadTooLarge: the sender's fault; sending it again is no use.
+            Unavailable: the backlog or the disk is full, or the collector is stopping.
+        """
+        started = time.perf_counter()
+        payload = otlp.read(body.signal, body.content, kind=body.kind, encoding=body.encoding)
+        digest = hashlib.blake2b(body.content, digest_size=16, person=body.signal.encode()).digest()
+        with self._lock:
+            if self._stopping:
+                raise Unavailable("the collector is stopping")
+            durable = self._seen.get(digest)
+            if durable is None:
+                if self._backlog_bytes + payload.size > self._max_backlog_bytes and self._backlog_bytes:
+                    raise Unavailable("too much waits to be landed")
+                self._backlog_bytes += payload.size
+                durable = self._seen[digest] = self._log.append(body, payload)
+                while len(self._seen) > _REMEMBERED_BODIES:
+                    self._seen.popitem(last=False)
+                repeated = False
+            else:
+                self._seen.move_to_end(digest)
+                repeated = True
+        try:
+            durable.result()
+        except OSError as error:
+            with self._lock:
+                if not repeated:
+                    self._backlog_bytes -= payload.size
+                    self._seen.pop(digest, None)
+            raise Unavailable(f"the write-ahead log cannot be written: {error.strerror or error}") from error
+        self._count(payload, repeated=repeated, seconds=time.perf_counter() - started)
+        return Receipt(payload.refusals)
+
+    def _count(self, payload: otlp.Payload, *, repeated: bool, seconds: float) -> None:
+        if repeated:
+            self.metrics.add("tierwise_requests_repeated_total")
+        else:
+            self.metrics.add("tierwise_spans_received_total", payload.spans_offered)
+            self.metrics.add("tierwise_spans_refused_total", len(payload.refusals))
+        self.metrics.acknowledged(seconds)
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Wait until everything acknowledged so far can be queried; False when that takes longer."""
+        return self._lander.wait_until_idle(timeout_s)
+
+    def stop(self) -> None:
+        """Take nothing more, land what was acknowledged, and leave the folder tidy. Stopping twice is fine."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+        self._log.close()
+        self._lander.stop()
+
+    def _on_landed(self, sequence: int, size: int) -> None:
+        with self._lock:
+            self._backlog_bytes = max(0, self._backlog_bytes - size)
+        if self._wal is not None:
+            self._wal.landed(sequence)
+
+    def _replay(self, landed: int) -> int:
+        """Land what segments hold beyond `landed`, and remove them. Returns the last sequence known."""
+        last_sequence = landed
+        replayed = 0
+        for path in segment_paths(self._folder):
+            segment = read_segment(path)
+            last_sequence = max([last_sequence, *(sequence for sequence, _ in segment.bodies)])
+            entries: list[Durable] = []
+            for sequence, body in segment.bodies:
+                if sequence <= landed:
+                    continue
+                payload = otlp.read(body.signal, body.content, kind=body.kind, encoding=body.encoding)
+                entries.append(Durable(sequence, body, payload))
+                if sum(entry.payload.size for entry in entries) >= _REPLAY_BYTES:
+                    self._lander.land(entries)
+                    entries = []
+                replayed += 1
+            if entries:
+                self._lander.land(entries)
+            if segment.damaged:
+                kept = self._folder / "damaged" / path.name
+                kept.parent.mkdir(exist_ok=True)
+                path.replace(kept)
+                log.error(
+                    "a segment of the write-ahead log is damaged; what could be read is stored, the rest: %s", kept
+                )
+            else:
+                path.unlink()
+        if replayed:
+            log.info("replayed %d requests that were acknowledged before the last stop", replayed)
+        return last_sequence

@@ -1,0 +1,262 @@
+"""The write-ahead log: request bodies on disk before they are acknowledged, many to one `fdatasync`.
+
+A segment file is a magic line and records, each a header (length, CRC, sequence, what the body is) and the body as it
+came. A segment is deleted once the store has landed its last sequence; the rest is replayed at the next start. A record
+cut short by a crash was never acknowledged, so reading stops there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tierwise.ingest.otlp import JSON, PROTOBUF, MediaType, Payload, Signal
+
+log = logging.getLogger(__name__)
+
+_MAGIC: Final = b"tierwise-wal-1\n"
+_HEADER: Final = struct.Struct("<IIQBBBx")
+"""Body length, CRC-32 of the rest of the header and the body, sequence, signal, media type, encoding."""
+_SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
+_KINDS: Final[tuple[MediaType, ...]] = (PROTOBUF, JSON)
+_ENCODINGS: Final = ("", "gzip", "deflate")
+
+SEGMENT_BYTES: Final = 16 * 1024 * 1024
+"""A segment is closed when it has grown past this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request body as it came."""
+
+    signal: Signal
+    kind: MediaType
+    encoding: str
+    """gzip, deflate or empty."""
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """A request body that is on disk, and what it decodes to."""
+
+    sequence: int
+    body: Body
+    payload: Payload
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    descriptor: int
+    size: int
+    last_sequence: int
+
+
+class WriteAheadLog:
+    """Appends bodies, and hands each on once it is durable, in sequence."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        next_sequence: int,
+        on_durable: Callable[[Durable], None],
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        """Open the log in `folder` for appending; what is there must have been read and removed.
+
+        Args:
+            next_sequence: above every sequence ever given out.
+            on_durable: called on the log's thread, in sequence, before the caller of `append()` learns of it.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._next_sequence = next_sequence
+        self._on_durable = on_durable
+        self._segment_bytes = segment_bytes
+        self._segment: _Segment | None = None
+        self._closed: list[_Segment] = []
+        self._pending: list[tuple[Body, Payload, Future[int]]] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._landed = next_sequence - 1
+        self._thread = threading.Thread(target=self._run, name="tierwise-wal", daemon=True)
+        self._thread.start()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk that the store has not landed, or whose segment is still in use."""
+        with self._changed:
+            current = self._segment.size if self._segment is not None else 0
+            return current + sum(segment.size for segment in self._closed)
+
+    def append(self, body: Body, payload: Payload) -> Future[int]:
+        """A future of the body's sequence: done when the body is durable, OSError when it cannot be."""
+        future: Future[int] = Future()
+        with self._changed:
+            if self._stopping:
+                future.set_exception(OSError("the write-ahead log is closed"))
+                return future
+            self._pending.append((body, payload, future))
+            self._changed.notify()
+        return future
+
+    def landed(self, sequence: int) -> None:
+        """Everything up to `sequence` is in the store: segments that hold nothing later are deleted."""
+        with self._changed:
+            self._landed = sequence
+            done = [segment for segment in self._closed if segment.last_sequence <= sequence]
+            self._closed = [segment for segment in self._closed if segment.last_sequence > sequence]
+        for segment in done:
+            segment.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what is pending and stop. Segments that hold what is landed later go with `landed()`."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._pending and not self._stopping:
+                    self._changed.wait()
+                group, self._pending = self._pending, []
+                if not group:
+                    break
+            self._write(group)
+        self._roll()
+
+    def _write(self, group: list[tuple[Body, Payload, Future[int]]]) -> None:
+        durable: list[tuple[Durable, Future[int]]] = []
+        parts: list[bytes] = []
+        for body, payload, future in group:
+            entry = Durable(self._next_sequence, body, payload)
+            # A sequence is never given twice, not even after a failure: its bytes may be on disk all the same.
+            self._next_sequence += 1
+            durable.append((entry, future))
+            parts += encode(entry.sequence, body)
+        try:
+            self._write_durably(b"".join(parts), durable[0][0].sequence, durable[-1][0].sequence)
+        except OSError as error:
+            log.error("the write-ahead log cannot be written: %s", error)
+            self._abandon_tail()
+            for _, future in durable:
+                future.set_exception(OSError(error.errno, error.strerror))
+            return
+        for entry, future in durable:
+            self._on_durable(entry)
+            future.set_result(entry.sequence)
+        if self._segment is not None and self._segment.size >= self._segment_bytes:
+            self._roll()
+
+    def _write_durably(self, content: bytes, first_sequence: int, last_sequence: int) -> None:
+        segment = self._segment or self._open_segment(first_sequence)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(segment.descriptor, view) :]
+        os.fdatasync(segment.descriptor)
+        with self._changed:
+            segment.size += len(content)
+            segment.last_sequence = last_sequence
+
+    def _open_segment(self, first_sequence: int) -> _Segment:
+        path = self._folder / f"{first_sequence:020d}.segment"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        segment = _Segment(path, descriptor, len(_MAGIC), 0)
+        with self._changed:
+            self._segment = segment
+        os.write(descriptor, _MAGIC)
+        _sync_folder(self._folder)
+        return segment
+
+    def _abandon_tail(self) -> None:
+        """After a failed write the file's end is unknown: cut it, and go on in a new segment."""
+        segment = self._segment
+        if segment is None:
+            return
+        try:
+            os.ftruncate(segment.descriptor, segment.size)
+        except OSError as error:
+            log.warning("%s may end in a torn record: %s", segment.path, error)
+        self._roll()
+
+    def _roll(self) -> None:
+        with self._changed:
+            segment, self._segment = self._segment, None
+            if segment is None:
+                return
+            self._closed.append(segment)
+            landed = self._landed
+        os.close(segment.descriptor)
+        if segment.last_sequence <= landed:
+            self.landed(landed)
+
+
+def encode(sequence: int, body: Body) -> list[bytes]:
+    """A record of the log: header and body."""
+    header = _HEADER.pack(
+        len(body.content),
+        0,
+        sequence,
+        _SIGNALS.index(body.signal),
+        _KINDS.index(body.kind),
+        _ENCODINGS.index(body.encoding),
+    )
+    crc = zlib.crc32(body.content, zlib.crc32(header))
+    return [header[:4], crc.to_bytes(4, "little"), header[8:], body.content]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentContent:
+    """What a segment file holds."""
+
+    bodies: tuple[tuple[int, Body], ...]
+    """In sequence."""
+    damaged: bool
+    """A record that is wholly there does not match its CRC; what follows it is out of reach. A record cut short by the
+    end of the file is no damage."""
+
+
+def segment_paths(folder: Path) -> list[Path]:
+    """The segments in `folder`, oldest first."""
+    return sorted(folder.glob("*.segment"))
+
+
+def read_segment(path: Path) -> SegmentContent:
+    """The records of one segment."""
+    content = path.read_bytes()
+    bodies: list[tuple[int, Body]] = []
+    if not content.startswith(_MAGIC):
+        return SegmentContent((), damaged=not _MAGIC.startswith(content))
+    position = len(_MAGIC)
+    while position + _HEADER.size <= len(content):
+        length, crc, sequence, signal, kind, encoding = _HEADER.unpack_from(content, position)
+        start = position + _HEADER.size
+        if start + length > len(content):
+            break
+        body = content[start : start + length]
+        bare_header = content[position : position + 4] + bytes(4) + content[position + 8 : start]
+        if zlib.crc32(body, zlib.crc32(bare_header)) != crc:
+            return SegmentContent(tuple(bodies), damaged=True)
+        bodies.append((sequence, Body(_SIGNALS[signal], _KINDS[kind], _ENCODINGS[encoding], body)))
+        position = start + length
+    return SegmentContent(tuple(bodies), damaged=False)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

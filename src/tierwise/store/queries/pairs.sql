@@ -1,0 +1,61 @@
+-- One row a pair and evaluation: a primary call answered by the requested (strong) model, its shadow call on a cheaper
+-- candidate (weak), and the score that an evaluation of the same name and source gave to each. The newest score counts
+-- where one was given twice; abstentions are no score. The filters look at the primary. Oldest first.
+--   start_time (UTC), trace_id, span_id, shadow_trace_id, shadow_span_id, use_case_id, use_case_name, task_type,
+--   complexity, tenant, conversation_key (the conversation, else the trace), shadow_propensity, provider,
+--   evaluation_name, evaluation_source, strong_score, weak_score, and of both, prefixed strong_ and weak_: provider,
+--   model, response_model, input_tokens, output_tokens, cache_read_tokens, cost_usd, price_version, duration_s
+-- Parameters: $evaluation and $source (NULL: all), $since, $until, $service, $tenant, $model, $task_type, $use_case.
+WITH scores AS (
+    SELECT trace_id, span_id, name, source, arg_max(score, time) AS score
+    FROM evaluations
+    WHERE score IS NOT NULL
+      AND ($evaluation IS NULL OR name = $evaluation)
+      AND ($source IS NULL OR source = $source)
+    GROUP BY ALL
+)
+SELECT
+    strong.start_time::TIMESTAMP AS start_time,
+    strong.trace_id,
+    strong.span_id,
+    weak.trace_id AS shadow_trace_id,
+    weak.span_id AS shadow_span_id,
+    strong.use_case_id,
+    strong.use_case_name,
+    strong.task_type,
+    strong.complexity,
+    strong.tenant,
+    coalesce(strong.conversation_id, strong.trace_id) AS conversation_key,
+    weak.shadow_propensity,
+    strong.provider,
+    strong_scores.name AS evaluation_name,
+    strong_scores.source AS evaluation_source,
+    strong_scores.score AS strong_score,
+    weak_scores.score AS weak_score,
+    strong.provider AS strong_provider,
+    weak.provider AS weak_provider,
+    strong.requested_model AS strong_model,
+    weak.request_model AS weak_model,
+    strong.response_model AS strong_response_model,
+    weak.response_model AS weak_response_model,
+    strong.input_tokens AS strong_input_tokens,
+    weak.input_tokens AS weak_input_tokens,
+    strong.output_tokens AS strong_output_tokens,
+    weak.output_tokens AS weak_output_tokens,
+    strong.cache_read_tokens AS strong_cache_read_tokens,
+    weak.cache_read_tokens AS weak_cache_read_tokens,
+    strong.cost_usd AS strong_cost_usd,
+    weak.cost_usd AS weak_cost_usd,
+    strong.price_version AS strong_price_version,
+    weak.price_version AS weak_price_version,
+    strong.duration_s AS strong_duration_s,
+    weak.duration_s AS weak_duration_s
+FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS strong
+JOIN llm_calls AS weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
+JOIN scores AS strong_scores
+    ON strong_scores.trace_id = strong.trace_id AND strong_scores.span_id = strong.span_id
+JOIN scores AS weak_scores
+    ON weak_scores.trace_id = weak.trace_id AND weak_scores.span_id = weak.span_id
+   AND weak_scores.name = strong_scores.name AND weak_scores.source = strong_scores.source
+WHERE strong.request_model = strong.requested_model
+ORDER BY strong.start_time, strong.trace_id, strong.span_id, weak.span_id, evaluation_name, evaluation_source;

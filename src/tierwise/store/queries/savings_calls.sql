@@ -1,0 +1,15 @@
+-- One row a call of the user's traffic, oldest first, with what repricing, simulating and measuring a policy need.
+--   start_time (UTC), duration_s, provider, operation, request_model, requested_model, service_tier, input_tokens,
+--   output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, web_searches,
+--   cost_usd, task_type, complexity, use_case_id, use_case_name, tenant, conversation_id (the trace when there is
+--   none), policy_version, rule_id, arm, decision, propensity, error_type
+-- Parameters: $rule_id (NULL: all), $since, $until, $service, $tenant, $model, $task_type, $use_case.
+SELECT
+    start_time::TIMESTAMP AS start_time, duration_s, provider, operation, request_model, requested_model, service_tier,
+    input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
+    web_searches, cost_usd, task_type, complexity, use_case_id, use_case_name, tenant,
+    coalesce(conversation_id, trace_id) AS conversation_id, policy_version, rule_id, arm, decision, propensity,
+    error_type
+FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case)
+WHERE $rule_id IS NULL OR rule_id = $rule_id
+ORDER BY 1, trace_id, span_id;

@@ -1,0 +1,47 @@
+-- One row a shadow call and the call it shadows, whether scored or not: what length and tokenizer ratios are measured
+-- on. Only primaries that the requested (strong) model answered; the filters look at the primary. Oldest first.
+--   start_time (UTC), trace_id, span_id, shadow_trace_id, shadow_span_id, use_case_id, use_case_name, task_type,
+--   complexity, tenant, conversation_key (the conversation, else the trace), shadow_propensity, provider, and of both,
+--   prefixed strong_ and weak_: provider, model, response_model, input_tokens, output_tokens, cache_read_tokens,
+--   cache_write_tokens, cost_usd, price_version, duration_s, error_type
+-- Parameters: $since, $until, $service, $tenant, $model, $task_type, $use_case.
+SELECT
+    strong.start_time::TIMESTAMP AS start_time,
+    strong.trace_id,
+    strong.span_id,
+    weak.trace_id AS shadow_trace_id,
+    weak.span_id AS shadow_span_id,
+    strong.use_case_id,
+    strong.use_case_name,
+    strong.task_type,
+    strong.complexity,
+    strong.tenant,
+    coalesce(strong.conversation_id, strong.trace_id) AS conversation_key,
+    weak.shadow_propensity,
+    strong.provider,
+    strong.provider AS strong_provider,
+    weak.provider AS weak_provider,
+    strong.requested_model AS strong_model,
+    weak.request_model AS weak_model,
+    strong.response_model AS strong_response_model,
+    weak.response_model AS weak_response_model,
+    strong.input_tokens AS strong_input_tokens,
+    weak.input_tokens AS weak_input_tokens,
+    strong.output_tokens AS strong_output_tokens,
+    weak.output_tokens AS weak_output_tokens,
+    strong.cache_read_tokens AS strong_cache_read_tokens,
+    weak.cache_read_tokens AS weak_cache_read_tokens,
+    strong.cache_write_tokens AS strong_cache_write_tokens,
+    weak.cache_write_tokens AS weak_cache_write_tokens,
+    strong.cost_usd AS strong_cost_usd,
+    weak.cost_usd AS weak_cost_usd,
+    strong.price_version AS strong_price_version,
+    weak.price_version AS weak_price_version,
+    strong.duration_s AS strong_duration_s,
+    weak.duration_s AS weak_duration_s,
+    strong.error_type AS strong_error_type,
+    weak.error_type AS weak_error_type
+FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS strong
+JOIN llm_calls AS weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
+WHERE strong.request_model = strong.requested_model
+ORDER BY strong.start_time, strong.trace_id, strong.span_id, weak.span_id;

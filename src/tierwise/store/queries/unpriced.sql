@@ -1,0 +1,15 @@
+-- One row a model and reason among calls without a price, most calls first.
+--   provider, model, unpriced_reason, calls, input_tokens, output_tokens, newest_call_time (UTC)
+-- Parameters: $since, $until, $service, $tenant, $model, $task_type, $use_case.
+SELECT
+    provider,
+    request_model AS model,
+    coalesce(unpriced_reason, 'unknown') AS unpriced_reason,
+    count(*) AS calls,
+    sum(input_tokens)::BIGINT AS input_tokens,
+    sum(output_tokens)::BIGINT AS output_tokens,
+    max(start_time)::TIMESTAMP AS newest_call_time
+FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case)
+WHERE NOT priced
+GROUP BY ALL
+ORDER BY calls DESC, model, unpriced_reason;

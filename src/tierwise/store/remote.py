@@ -1,0 +1,156 @@
+"""The store behind a collector, over its HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from tierwise.errors import CollectorUnavailable, Conflict, PolicyError, QueryError, StoreError, TierwiseError
+from tierwise.store import PolicyRecord, named, wire
+
+if TYPE_CHECKING:
+    from tierwise.call import Evaluation
+    from tierwise.store.rows import CallRecord, SpanRecord
+
+_CONNECT_TIMEOUT_S: Final = 5.0
+_ANSWER_TIMEOUT_S: Final = 60.0
+_ERRORS: Final[dict[str, type[TierwiseError]]] = {
+    kind.__name__: kind for kind in (CollectorUnavailable, Conflict, PolicyError, QueryError, StoreError)
+}
+
+
+class RemoteStore:
+    """A `Store` whose every method is one request to a collector. Holds no connection, so there is none to lose."""
+
+    def __init__(self, url: str, *, token: str | None) -> None:
+        address = urlsplit(url)
+        if not address.hostname:
+            raise StoreError(f"store URL {url!r} names no host")
+        self._url = url.rstrip("/")
+        self._prefix = address.path.rstrip("/")
+        self._host = address.hostname
+        self._port = address.port
+        self._encrypted = address.scheme == "https"
+        self._headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    @classmethod
+    def connect(cls, url: str, *, token: str | None = None) -> Self:
+        """The store at `url`, after one look whether it is there.
+
+        Raises:
+            CollectorUnavailable: nobody answers, or the token is refused.
+        """
+        store = cls(url, token=token)
+        store.current_policy()
+        return store
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def query(self, name: str, /, **parameters: Any) -> pa.Table:
+        values = {key: named.portable(key, value) for key, value in parameters.items()}
+        return self._table({"name": name, "parameters": values})
+
+    def sql(self, text: str, *, max_rows: int = 100_000, timeout_s: float = 30.0) -> pa.Table:
+        arguments = {"sql": text, "max_rows": max_rows, "timeout_s": timeout_s}
+        return self._table(arguments, timeout_s=timeout_s + _CONNECT_TIMEOUT_S)
+
+    def current_policy(self) -> PolicyRecord | None:
+        item = self._operate("current_policy")
+        return None if item is None else wire.policy_from_json(item)
+
+    def policy_history(self) -> list[PolicyRecord]:
+        return [wire.policy_from_json(item) for item in self._operate("policy_history")]
+
+    def put_policy(
+        self, text: str, *, who: str, why: str, action: str = "apply", based_on: int | None = None
+    ) -> PolicyRecord:
+        item = self._operate("put_policy", text=text, who=who, why=why, action=action, based_on=based_on)
+        return wire.policy_from_json(item)
+
+    def recommendations(self) -> list[dict[str, Any]]:
+        return [_with_moments(item, "created_at", "updated_at") for item in self._operate("recommendations")]
+
+    def save_recommendations(self, items: Sequence[Mapping[str, Any]]) -> None:
+        self._operate("save_recommendations", items=[dict(item) for item in items])
+
+    def set_recommendation_state(
+        self, recommendation_id: str, state: str, *, who: str, why: str, expected: str | None = None
+    ) -> None:
+        self._operate(
+            "set_recommendation_state",
+            recommendation_id=recommendation_id,
+            state=state,
+            who=who,
+            why=why,
+            expected=expected,
+        )
+
+    def audit(self, action: str, detail: Mapping[str, Any], *, who: str, why: str) -> None:
+        self._operate("audit", action=action, detail=dict(detail), who=who, why=why)
+
+    def audit_log(self) -> list[dict[str, Any]]:
+        return [_with_moments(item, "time") for item in self._operate("audit_log")]
+
+    def add_calls(self, calls: Sequence[CallRecord], spans: Sequence[SpanRecord] = ()) -> None:
+        self._operate(
+            "add_calls",
+            calls=[wire.call_to_json(record) for record in calls],
+            spans=[wire.span_to_json(record) for record in spans],
+        )
+
+    def add_evaluations(self, evaluations: Sequence[Evaluation]) -> None:
+        self._operate("add_evaluations", evaluations=[wire.evaluation_to_json(item) for item in evaluations])
+
+    def close(self) -> None:
+        """Nothing is held, so nothing is let go."""
+
+    def _table(self, arguments: Mapping[str, Any], *, timeout_s: float = _ANSWER_TIMEOUT_S) -> pa.Table:
+        content = self._post("/v1/query", arguments, timeout_s=timeout_s)
+        return pa.ipc.open_stream(content).read_all()
+
+    def _operate(self, operation: str, **arguments: Any) -> Any:
+        return json.loads(self._post(f"/v1/store/{operation}", arguments, timeout_s=_ANSWER_TIMEOUT_S))["result"]
+
+    def _post(self, path: str, arguments: Mapping[str, Any], *, timeout_s: float) -> bytes:
+        connect: Callable[..., http.client.HTTPConnection] = (
+            http.client.HTTPSConnection if self._encrypted else http.client.HTTPConnection
+        )
+        connection = connect(self._host, self._port, timeout=_CONNECT_TIMEOUT_S)
+        try:
+            connection.connect()
+            connection.sock.settimeout(timeout_s)
+            connection.request("POST", self._prefix + path, json.dumps(arguments, default=str), self._headers)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise CollectorUnavailable(
+                f"no collector answers at {self._url} ({error}); start one with: tierwise collect"
+            ) from error
+        finally:
+            connection.close()
+        if response.status == 200:
+            return content
+        raise _error_in(content, response.status, self._url)
+
+
+def _error_in(content: bytes, status: int, url: str) -> TierwiseError:
+    try:
+        answer = json.loads(content)
+        kind, message = _ERRORS[answer["error"]], str(answer["message"])
+    except (ValueError, LookupError, TypeError):
+        return CollectorUnavailable(f"{url} answers {status}, which is not what a tierwise collector says")
+    return kind(f"{url}: {message}" if kind is CollectorUnavailable else message)
+
+
+def _with_moments(item: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {**item, **{name: datetime.fromisoformat(item[name]) for name in names}}
