@@ -1,0 +1,172 @@
+"""Look at what is installed, reachable, unpriced, unclassified and stale, and say what to do about each."""
+
+from __future__ import annotations
+
+import platform
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tierwise.cli.options import add_json, add_store, opened_store, policy_path, resolved
+from tierwise.cli.terminal import print_json, print_table, usd
+from tierwise.cli.up import answers
+from tierwise.errors import TierwiseError
+
+if TYPE_CHECKING:
+    from tierwise.store import Store
+
+EXAMPLES = """\
+  tierwise doctor
+  tierwise doctor --json
+"""
+
+Status = Literal["ok", "warning", "failed"]
+_MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
+_PACKAGES = {
+    "openai": "calls to OpenAI are instrumented when it is there",
+    "anthropic": "calls to Anthropic are instrumented when it is there",
+    "opentelemetry-sdk": "spans",
+    "opentelemetry-exporter-otlp-proto-http": "export to the collector",
+    "wrapt": "instrumentation",
+    "genai-prices": "prices",
+    "duckdb": "the embedded store",
+    "streamlit": "the dashboard",
+}
+_STALE_HOURS = 24.0
+_LOW_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    status: Status
+    detail: str
+
+
+def configure(parser: ArgumentParser) -> None:
+    add_store(parser)
+    add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    findings = list(_examine(options))
+    if options.json:
+        print_json(findings)
+    else:
+        print_table(["", "", ""], [[_MARKS[item.status], item.subject, item.detail] for item in findings])
+    return 1 if any(item.status == "failed" for item in findings) else 0
+
+
+def _examine(options: Namespace) -> Generator[Finding]:
+    yield Finding("tierwise", "ok", f"{version('tierwise')}, Python {platform.python_version()}")
+    yield from _packages()
+    # Settings come first: when they cannot be used, nothing after them can be looked at.
+    settings = resolved(options)
+    yield Finding("settings", "ok", f"endpoint {settings.endpoint}, store {settings.db}")
+    if settings.mode is not None:
+        status: Status = "warning" if settings.mode == "off" else "ok"
+        yield Finding("mode", status, f"TIERWISE_MODE={settings.mode} stands in for the policy's own mode")
+    yield from _checked("policy file", lambda: _policy_file(options))
+    yield from _checked("prices", lambda: _prices(settings.prices))
+    if answers(settings.endpoint):
+        yield Finding("collector", "ok", f"answers at {settings.endpoint}")
+    else:
+        yield Finding("collector", "warning", f"nothing answers at {settings.endpoint}; `tierwise up` starts it")
+    yield from _checked("store", lambda: _store(options))
+
+
+def _checked(subject: str, look: Callable[[], Generator[Finding]]) -> Generator[Finding]:
+    try:
+        yield from look()
+    except TierwiseError as error:
+        yield Finding(subject, "failed", str(error))
+
+
+def _packages() -> Generator[Finding]:
+    for name, use in _PACKAGES.items():
+        try:
+            yield Finding(name, "ok", version(name))
+        except PackageNotFoundError:
+            yield Finding(name, "warning", f"not installed ({use})")
+    if find_spec("openai") is None and find_spec("anthropic") is None:
+        yield Finding("instrumentation", "warning", "neither SDK is installed here: there is nothing to instrument")
+
+
+def _policy_file(options: Namespace) -> Generator[Finding]:
+    from tierwise.routing import policy as policies
+
+    path: Path | None = policy_path(options)
+    if path is None:
+        named = resolved(options).policy
+        detail = "TIERWISE_POLICY is not set: nothing is routed" if named is None else f"read from {named}"
+        yield Finding("policy file", "ok", detail)
+        return
+    policy = policies.load(path)
+    yield Finding(
+        "policy file", "ok", f"{path}: version {policy.version}, mode {policy.mode}, {len(policy.rules)} rules"
+    )
+
+
+def _prices(overrides: str | None) -> Generator[Finding]:
+    from tierwise import prices
+
+    prices.configure(overrides)
+    prices.load()
+    yield Finding("prices", "ok", prices.price_version())
+
+
+def _store(options: Namespace) -> Generator[Finding]:
+    with opened_store(options) as store:
+        yield Finding("store", "ok", store.url)
+        current = store.current_policy()
+        if current is not None:
+            from tierwise.routing import policy as policies
+
+            policy = policies.parse(current.text)
+            status: Status = "warning" if policy.mode == "off" else "ok"
+            yield Finding("policy in force", status, f"version {current.version}, mode {policy.mode}, by {current.who}")
+        yield from _calls(store)
+
+
+def _calls(store: Store) -> Generator[Finding]:
+    (totals,) = store.query("overview_totals").to_pylist()
+    if not totals["calls"]:
+        yield Finding("calls", "warning", "none stored yet; `import tierwise.auto` in an application sends them")
+        return
+    newest: datetime = totals["newest_call_time"].replace(tzinfo=UTC)
+    hours = (datetime.now(UTC) - newest).total_seconds() / 3600
+    status: Status = "warning" if hours > _STALE_HOURS else "ok"
+    yield Finding("calls", status, f"{totals['calls']:,}, {usd(totals['spend_usd'])}; the newest {hours:.1f} h ago")
+    for source in store.query("sources").to_pylist():
+        yield Finding(
+            "source", "ok", f"{source['service_name']} by {source['instrumentation']}: {source['calls']:,} calls"
+        )
+    yield _share("priced", totals["priced_share"], "of calls")
+    unpriced = store.query("unpriced").to_pylist()
+    for row in unpriced[:5]:
+        yield Finding(
+            "unpriced",
+            "warning",
+            f"{row['provider']}/{row['model']}: {row['calls']:,} calls, {row['unpriced_reason']}",
+        )
+    if any(row["unpriced_reason"].startswith("no price for") for row in unpriced):
+        yield Finding(
+            "price list",
+            "warning",
+            "does not know these models: upgrade genai-prices, or give their prices in the file TIERWISE_PRICES names",
+        )
+    yield _share("classified", totals["classified_spend_share"], "of spend has a task type")
+    yield _share("reported usage", None if (part := totals["estimated_share"]) is None else 1 - part, "of calls")
+
+
+def _share(subject: str, share: float | None, what: str) -> Finding:
+    if share is None:
+        return Finding(subject, "warning", "unknown: no calls with a cost")
+    return Finding(subject, "ok" if share >= _LOW_SHARE else "warning", f"{share:.1%} {what}")

@@ -1,0 +1,126 @@
+"""Shadow pairs as NumPy columns: one request answered by the requested (strong) and by a cheaper (weak) model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tierwise.savings.traffic import Columns, Flags, Floats, Ints, Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows of the named query `pairs` or `shadows`; every array has shape (n,).
+
+    `pairs` has a row a pair and evaluation, so one pair may be there several times: `distinct()` keeps each once.
+    """
+
+    start_ns: Ints
+    provider: Labels
+    task_type: Labels
+    use_case_id: Labels
+    use_case_name: Labels
+    tenant: Labels
+    complexity: Labels
+    strong_model: Labels
+    weak_model: Labels
+    strong_version: Labels
+    """The dated model that answered, as the provider named it; None where it did not."""
+    weak_version: Labels
+    evaluation_name: Labels
+    """None in every row of `shadows`, as are the source and the scores."""
+    evaluation_source: Labels
+    strong_score: Floats
+    """In [0, 1]; NaN where there is none."""
+    weak_score: Floats
+    strong_input_tokens: Floats
+    """NaN where not reported, as is every token count, cost and duration."""
+    weak_input_tokens: Floats
+    strong_output_tokens: Floats
+    weak_output_tokens: Floats
+    strong_cost: Floats
+    """USD."""
+    weak_cost: Floats
+    strong_duration_s: Floats
+    weak_duration_s: Floats
+    weight: Floats
+    """1 / propensity of having been sampled; 1 where it was not recorded."""
+    shadow: Ints
+    """Which shadow call a row is about."""
+    block: Ints
+    """Which conversation a row belongs to, numbered 0 to blocks - 1."""
+    blocks: int
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def take(self, rows: npt.NDArray[Any]) -> Pairs:
+        """The rows of `rows`, a mask or indices; blocks are numbered anew."""
+        columns: dict[str, Any] = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            columns[field.name] = column.take(rows) if isinstance(column, Labels) else column
+            if isinstance(column, np.ndarray):
+                columns[field.name] = column[rows]
+        known, columns["block"] = np.unique(columns["block"], return_inverse=True)
+        columns["blocks"] = len(known)
+        return Pairs(**columns)
+
+    def distinct(self) -> Pairs:
+        """One row a shadow call."""
+        _, first = np.unique(self.shadow, return_index=True)
+        return self if len(first) == len(self) else self.take(np.sort(first))
+
+    def with_tokens(self) -> Pairs:
+        """The distinct pairs whose four token counts are known and, on the strong side, not 0."""
+        once = self.distinct()
+        return once.take(
+            (once.strong_input_tokens > 0)
+            & (once.strong_output_tokens > 0)
+            & np.isfinite(once.weak_input_tokens)
+            & np.isfinite(once.weak_output_tokens)
+        )
+
+    def between(self, strong_model: str, weak_model: str) -> Flags:
+        """Which rows compare these two models, shape (n,)."""
+        return self.strong_model.equal(strong_model) & self.weak_model.equal(weak_model)
+
+
+def read_pairs(table: pa.Table) -> Pairs:
+    """The rows of the named query `pairs` or `shadows`; columns that are not there count as NULL."""
+    columns = Columns(table)
+    block, blocks = columns.blocks("conversation_key", "trace_id")
+    propensity = columns.floats("shadow_propensity", missing=1.0)
+    return Pairs(
+        start_ns=columns.times("start_time"),
+        provider=columns.labels("provider"),
+        task_type=columns.labels("task_type"),
+        use_case_id=columns.labels("use_case_id"),
+        use_case_name=columns.labels("use_case_name"),
+        tenant=columns.labels("tenant"),
+        complexity=columns.labels("complexity"),
+        strong_model=columns.labels("strong_model"),
+        weak_model=columns.labels("weak_model"),
+        strong_version=columns.labels("strong_response_model"),
+        weak_version=columns.labels("weak_response_model"),
+        evaluation_name=columns.labels("evaluation_name"),
+        evaluation_source=columns.labels("evaluation_source"),
+        strong_score=columns.floats("strong_score", missing=np.nan),
+        weak_score=columns.floats("weak_score", missing=np.nan),
+        strong_input_tokens=columns.floats("strong_input_tokens", missing=np.nan),
+        weak_input_tokens=columns.floats("weak_input_tokens", missing=np.nan),
+        strong_output_tokens=columns.floats("strong_output_tokens", missing=np.nan),
+        weak_output_tokens=columns.floats("weak_output_tokens", missing=np.nan),
+        strong_cost=columns.floats("strong_cost_usd", missing=np.nan),
+        weak_cost=columns.floats("weak_cost_usd", missing=np.nan),
+        strong_duration_s=columns.floats("strong_duration_s", missing=np.nan),
+        weak_duration_s=columns.floats("weak_duration_s", missing=np.nan),
+        weight=1.0 / np.where(propensity > 0, propensity, 1.0),
+        shadow=columns.labels("shadow_span_id").codes.astype(np.int64),
+        block=block,
+        blocks=blocks,
+    )

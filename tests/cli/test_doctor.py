@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tierwise.ingest.serve import running_collector
+
+if TYPE_CHECKING:
+    from cli.conftest import Outcome, RunCommand
+
+
+def findings(outcome: Outcome) -> dict[str, tuple[str, str]]:
+    return {item["subject"]: (item["status"], item["detail"]) for item in outcome.json}
+
+
+def test_a_healthy_installation(run: RunCommand, db: str) -> None:
+    """Versions, settings, prices, store, policy and coverage are found, and only the collector is missing."""
+    found = run("doctor", "--json")
+
+    seen = findings(found)
+    assert found.code == 0
+    assert seen["collector"][0] == "warning"
+    for subject in ("tierwise", "genai-prices", "settings", "prices", "store", "policy in force", "calls", "priced"):
+        assert seen[subject][0] == "ok", subject
+    assert "100.0% of calls" in seen["priced"][1]
+    assert "app by tierwise" in seen["source"][1]
+
+
+def test_a_table_for_people(run: RunCommand, db: str) -> None:
+    """Without --json each finding is a line with a mark."""
+    out = run("doctor").out
+
+    assert "✓" in out
+    assert "!" in out
+
+
+def test_a_running_collector_answers(run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a collector running, it is found at the endpoint and its store is read through it."""
+    with running_collector(tmp_path / "calls.duckdb") as collector:
+        monkeypatch.setenv("TIERWISE_ENDPOINT", collector.url)
+        monkeypatch.setenv("TIERWISE_DB", collector.url)
+        seen = findings(run("doctor", "--json"))
+
+    assert seen["collector"] == ("ok", f"answers at {collector.url}")
+    assert seen["calls"][0] == "warning"
+
+
+def test_what_is_wrong_fails(run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy file that is refused and a store that is not there are failures with their reasons; the rest goes on."""
+    broken = tmp_path / "policy.toml"
+    broken.write_text("mode = 'fast'\n")
+    monkeypatch.setenv("TIERWISE_POLICY", str(broken))
+
+    found = run("doctor", "--json")
+
+    seen = findings(found)
+    assert found.code == 1
+    assert seen["policy file"][0] == "failed"
+    assert "line 1" in seen["policy file"][1]
+    assert seen["store"][0] == "failed"
+    assert seen["prices"][0] == "ok"
+
+
+def test_unpriced_models_and_the_kill_switch_are_told(
+    run: RunCommand, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that no price is known for are named with their model, and that routing is off is not overlooked."""
+    from tierwise.store.duckdb import DuckDBStore
+
+    store = DuckDBStore.open(db.removeprefix("duckdb:"))
+    with store.cursor() as cursor:
+        cursor.execute(
+            "UPDATE llm_calls SET priced = false, cost_usd = NULL, unpriced_reason = 'no price for anthropic/x', "
+            "request_model = 'x', task_type = 'unknown' WHERE hash(span_id) % 3 = 0"
+        )
+    store.close()
+    monkeypatch.setenv("TIERWISE_MODE", "off")
+    run("policy", "off")
+
+    seen = findings(run("doctor", "--json"))
+
+    assert seen["priced"][0] == "warning"
+    assert "anthropic/x" in seen["unpriced"][1]
+    assert "upgrade genai-prices" in seen["price list"][1]
+    assert seen["mode"][0] == seen["policy in force"][0] == "warning"
+
+
+def test_missing_packages_are_told(run: RunCommand, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is not installed is a warning with what it is for."""
+    from importlib.metadata import PackageNotFoundError
+
+    from tierwise.cli import doctor
+
+    def version(name: str) -> str:
+        if name == "streamlit":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(doctor, "version", version)
+
+    seen: dict[str, Any] = findings(run("doctor", "--json"))
+
+    assert seen["streamlit"] == ("warning", "not installed (the dashboard)")

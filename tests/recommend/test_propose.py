@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from tierwise.evidence.estimate import Estimate, NotEnoughData
+from tierwise.evidence.retention import Certificate
+from tierwise.recommend import recommend
+from tierwise.savings.predict import Prediction
+
+if TYPE_CHECKING:
+    from conftest import World, Worlds
+    from tierwise.store.duckdb import DuckDBStore
+
+SHADOW = """
+mode = "shadow"
+[shadow]
+sample = 0.2
+[shadow.candidates]
+"claude-opus-5-5" = ["claude-haiku-5-5"]
+"""
+
+
+def test_equal_quality_is_certified(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """With enough pairs of equal quality the recommendation is certified and carries all that is known."""
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert (item.state, item.evidence_state) == ("certified", "certified")
+    assert item.target == worlds.WEAK
+    assert item.calls == len(proven.calls)
+    assert item.spend_usd == sum(proven.calls["cost_usd"].to_pylist(), Decimal(0))
+    assert item.monthly_calls == pytest.approx(item.calls * 30 / item.window_days)
+    assert isinstance(item.certificate, Certificate)
+    assert item.policy_certificate is not None
+    assert item.policy_certificate.certified
+    assert item.pair_count == len(proven.pairs)
+    assert (item.evaluation, item.evaluation_source) == ("exact", "check")
+    assert isinstance(item.prediction, Prediction)
+    assert item.needed.pairs == 0
+    assert item.missing == ()
+
+
+def test_the_monthly_saving_is_that_of_moving_everything(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """The saving is projected from the window to 30 days, with its interval around what the world really saves."""
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    saved = proven.saved_per_call * item.monthly_calls
+    assert isinstance(item.monthly_saving, Estimate)
+    assert item.monthly_saving.low < saved < item.monthly_saving.high
+    assert isinstance(item.saving_share, Estimate)
+    assert item.saving_share.value == pytest.approx(item.monthly_saving.value / float(item.monthly_spend_usd), rel=1e-3)
+
+
+def test_without_pairs_it_is_unproven_and_says_what_it_takes(worlds: Worlds, store: DuckDBStore) -> None:
+    """No pairs: a model is proposed from the price list, with a wide interval and the plan to prove it."""
+    worlds.fill(store, worlds.make(2, pair_share=0.0))
+    store.put_policy(SHADOW, who="ada", why="", based_on=None)
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.state == "unproven"
+    assert item.target == "claude-haiku-5-5"
+    assert isinstance(item.certificate, NotEnoughData)
+    assert isinstance(item.prediction, NotEnoughData)
+    assert item.needed.pairs is not None
+    assert 150 < item.needed.pairs < 300
+    assert item.needed.days == pytest.approx(item.needed.pairs / (item.calls / item.window_days * 0.2))
+    assert item.needed.cost_usd is not None
+    assert 0 < item.needed.cost_usd < item.spend_usd
+    assert "more scored pairs, at equal quality" in item.missing[0]
+    assert any("assumed, not measured" in line for line in item.assumptions)
+    assert len(item.alternatives) > 1
+
+
+def test_it_says_when_nothing_gathers_evidence(worlds: Worlds, store: DuckDBStore) -> None:
+    """Without a shadow plan for the target there is no day on which the evidence will be there."""
+    worlds.fill(store, worlds.make(3, pair_share=0.0))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.needed.days is None
+    assert any("[shadow.candidates]" in line for line in item.missing)
+
+
+def test_doubtful_quality_is_a_candidate(worlds: Worlds, store: DuckDBStore) -> None:
+    """Enough pairs to judge but not to certify: a candidate that says how many more it takes."""
+    worlds.fill(store, worlds.make(4, conversations=150, pair_share=0.2))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.state == "candidate"
+    assert isinstance(item.prediction, Prediction)
+    assert item.missing
+
+
+def test_a_model_that_is_too_weak_is_not_recommended(worlds: Worlds, store: DuckDBStore) -> None:
+    """When the model tried is certainly too weak, the next one is proposed, unproven, and the first says why not."""
+    worlds.fill(store, worlds.make(5, conversations=600, pair_share=0.5, retention=0.6))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.state == "unproven"
+    assert item.target != worlds.WEAK
+    failed = next(other for other in item.alternatives if other.target == worlds.WEAK)
+    assert "too weak" in failed.why_not
+    assert failed.pairs > 100
+
+
+@pytest.mark.parametrize(
+    ("source", "words"), [("structural", "only structural checks"), ("judge", "not trusted alone")]
+)
+def test_untrusted_scores_do_not_certify(worlds: Worlds, store: DuckDBStore, source: str, words: str) -> None:
+    """Structural checks and judges alone leave it a candidate, and it says so."""
+    world = worlds.make(6, conversations=600, pair_share=0.4)
+    at = world.pairs.column_names.index("evaluation_source")
+    scored = world.pairs.set_column(at, "evaluation_source", pa.array([source] * len(world.pairs)))
+    worlds.fill(store, replace(world, pairs=scored))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.state == "candidate"
+    assert any(words in line for line in item.missing)
+
+
+def test_unscored_shadow_calls_measure_tokens_and_are_asked_for(worlds: Worlds, store: DuckDBStore) -> None:
+    """Shadow calls without scores give token ratios and latency, and the missing check is named."""
+    worlds.fill(store, worlds.make(7, pair_share=0.3))
+    with store.cursor() as cursor:
+        cursor.execute("DELETE FROM evaluations")
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.state == "unproven"
+    assert any("measured on" in line for line in item.assumptions)
+    assert any("have no score for both answers" in line for line in item.missing)
+    assert not isinstance(item.latency, NotEnoughData)
+
+
+def test_one_recommendation_a_use_case_dearest_first(worlds: Worlds, store: DuckDBStore) -> None:
+    """Several use cases give one recommendation each, by spend, and several promises are certified together."""
+    worlds.fill(store, worlds.make(8, conversations=1500, pair_share=0.4, use_cases=3))
+
+    items = recommend(store, now=worlds.AS_OF)
+
+    spends = [item.spend_usd for item in items]
+    assert len({item.scope.use_case_id for item in items}) == len(items) == 3
+    assert spends == sorted(spends, reverse=True)
+    assert len({item.policy_certificate for item in items if item.state == "certified"}) == 1
+
+
+def test_old_calls_are_out_of_the_window(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Only calls of the horizon count; a later look at the same store sees fewer, and finally none."""
+    (full,) = recommend(store, now=worlds.AS_OF)
+    (later,) = recommend(store, now=worlds.AS_OF, horizon_days=5)
+
+    assert later.calls < full.calls
+    assert recommend(store, now=worlds.AS_OF + timedelta(days=60)) == []
+
+
+def test_an_empty_store_has_no_recommendations(worlds: Worlds, store: DuckDBStore) -> None:
+    """Nothing stored, nothing recommended."""
+    assert recommend(store, now=worlds.AS_OF) == []
+
+
+def test_the_same_store_gives_the_same_answer(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Recommending twice gives the same values, and writes nothing."""
+    assert recommend(store, now=worlds.AS_OF) == recommend(store, now=worlds.AS_OF)
+    assert store.recommendations() == []
