@@ -13,7 +13,7 @@
     └── MalformedPayload       bytes that are not the OTLP they claim to be
 
 None of these reaches an instrumented call: in the user's process everything of ours runs behind
-`tierwise.instrument.firewall`. Only a bad policy file at start-up is allowed to raise there.
+`tierwise.firewall.firewall`. Only a bad policy file at start-up is allowed to raise there.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The whole loop on bundled real data: `tierwise demo`."""
