@@ -12,7 +12,8 @@ def test_the_list_has_an_id_a_state_and_an_interval(run: RunCommand, db: str) ->
     (item,) = run("recommend", "--json").json
 
     assert found.code == 0
-    line = found.out.splitlines()[1]
+    title, _, line = found.out.splitlines()[:3]
+    assert title.startswith("In the last ")
     assert line.startswith(item["id"])
     assert "certified" in line
     assert "claude-opus-5-5 → claude-haiku-5-5" in line

@@ -49,6 +49,8 @@ def test_the_monthly_saving_is_that_of_moving_everything(worlds: Worlds, store: 
     """The saving is projected from the window to 30 days, with its interval around what the world really saves."""
     (item,) = recommend(store, now=worlds.AS_OF)
 
+    assert item.monthly_calls is not None
+    assert item.monthly_spend_usd is not None
     saved = proven.saved_per_call * item.monthly_calls
     assert isinstance(item.monthly_saving, Estimate)
     assert item.monthly_saving.low < saved < item.monthly_saving.high
@@ -160,6 +162,40 @@ def test_old_calls_are_out_of_the_window(worlds: Worlds, store: DuckDBStore, pro
 
     assert later.calls < full.calls
     assert recommend(store, now=worlds.AS_OF + timedelta(days=60)) == []
+
+
+def test_less_than_a_day_says_nothing_about_a_month(worlds: Worlds, store: DuckDBStore) -> None:
+    """From hours of traffic the saving in the window is given, and no monthly figure is made up."""
+    worlds.fill(store, worlds.make(1, conversations=600, pair_share=0.4))
+    with store.cursor() as cursor:
+        for table, columns in (("llm_calls", ("start_time", "end_time")), ("evaluations", ("time",))):
+            for column in columns:
+                cursor.execute(
+                    f"UPDATE {table} SET {column} = make_timestamp_ns($1 - ($1 - epoch_ns({column})) // 100)",
+                    [int(worlds.AS_OF.timestamp()) * 1_000_000_000],
+                )
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.window_days < 1
+    assert isinstance(item.window_saving, Estimate)
+    assert item.monthly_calls is None
+    assert item.monthly_spend_usd is None
+    assert isinstance(item.monthly_saving, NotEnoughData)
+    assert item.monthly_saving.describe().endswith("of 24 (hours of traffic, to speak of a month)")
+
+
+def test_quality_below_the_promise_is_no_candidate(worlds: Worlds, store: DuckDBStore) -> None:
+    """Pairs that show 90% kept do not make a candidate, however few they are, and the figure is said."""
+    worlds.fill(store, worlds.make(5, conversations=300, pair_share=0.2, retention=0.9))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert isinstance(item.certificate, Certificate)
+    assert item.certificate.value is not None
+    assert item.certificate.value < 0.95 < item.certificate.high
+    assert item.state == "unproven"
+    assert "kept, it will not be certified" in item.missing[0]
 
 
 def test_an_empty_store_has_no_recommendations(worlds: Worlds, store: DuckDBStore) -> None:

@@ -43,6 +43,7 @@ def recommendation() -> Recommendation:
         calls=1000,
         spend_usd=Decimal("12.345678901234"),
         window_days=21.0,
+        window_saving=estimate(10.5),
         monthly_calls=1428.5,
         monthly_spend_usd=Decimal("17.6"),
         monthly_saving=estimate(15.0),

@@ -72,7 +72,7 @@ def _recommendations(store: Store, days: float) -> pa.Table:
                 "request_model": item["scope"]["request_model"],
                 "target": item["target"],
                 "monthly_calls": item["monthly_calls"],
-                "monthly_spend_usd": float(item["monthly_spend_usd"]),
+                "monthly_spend_usd": None if item["monthly_spend_usd"] is None else float(item["monthly_spend_usd"]),
                 **_figure("monthly_saving_usd", item["monthly_saving"]),
                 **_figure("retention", item["certificate"]),
                 "pairs": item["pair_count"],

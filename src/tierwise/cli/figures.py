@@ -41,3 +41,11 @@ def latency(change: LatencyChange | NotEnoughData) -> str:
 def percent(share: float | None) -> str:
     """`97.4%`; `unknown` for None."""
     return "unknown" if share is None else f"{share:.1%}"
+
+
+def span(days: float) -> str:
+    """`12 days`, `5 hours`; `hour` for anything up to one."""
+    if days >= 2:
+        return f"{days:,.0f} days"
+    hours = round(days * 24)
+    return f"{hours} hours" if hours > 1 else "hour"

@@ -70,7 +70,7 @@ def run(options: Namespace) -> int:
 
 
 def _print_list(items: list[Recommendation], *, as_json: bool) -> None:
-    from tierwise.cli.figures import retention, shown
+    from tierwise.cli.figures import retention, shown, span
 
     if as_json:
         print_json([item.to_dict() for item in items])
@@ -84,26 +84,27 @@ def _print_list(items: list[Recommendation], *, as_json: bool) -> None:
             item.state,
             item.scope.label,
             f"{item.scope.request_model} → {item.target}",
-            f"{item.monthly_calls:,.0f}",
-            usd(item.monthly_spend_usd),
-            shown(item.monthly_saving),
+            f"{item.calls:,}",
+            usd(item.spend_usd),
+            shown(item.window_saving),
             retention(item.certificate),
         ]
         for item in items
     ]
-    columns = ["id", "state", "use case", "model", ">calls/month", ">spend/month", ">saving/month", ">quality kept"]
-    print_table(columns, rows)
+    columns = ["id", "state", "use case", "model", ">calls", ">spend", ">saving", ">quality kept"]
+    print_table(columns, rows, title=f"In the last {span(items[0].window_days)}, had every call moved")
 
 
 def _print_card(item: Recommendation) -> None:
-    from tierwise.cli.figures import latency, retention, shown
+    from tierwise.cli.figures import latency, retention, shown, span
 
     print(f"{item.scope.label}: {item.scope.request_model} → {item.target}   [{item.state}]")
     rows = [
         ["id", item.id],
-        ["calls a month", f"{item.monthly_calls:,.0f}"],
-        ["spend a month", usd(item.monthly_spend_usd)],
-        ["saving a month", f"{shown(item.monthly_saving)}, {shown(item.saving_share)} of it"],
+        ["calls", f"{item.calls:,} in the last {span(item.window_days)}"],
+        ["spend", usd(item.spend_usd)],
+        ["saving", f"{shown(item.window_saving)}, {shown(item.saving_share)} of it"],
+        ["saving a month", shown(item.monthly_saving)],
         ["quality kept", retention(item.certificate)],
         ["scores", f"{item.evaluation} ({item.evaluation_source})" if item.evaluation else "none"],
         ["time to answer", latency(item.latency)],

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 MOST_USE_CASES = 100
 _MONTH_DAYS = 30.0
+_MOST_PAIRS = 100_000
+"""A forecast of more pairs than this is not a plan."""
 _MOST_ALTERNATIVES = 5
 
 
@@ -80,7 +82,7 @@ def recommend(
 
     Args:
         rho: share of the quality to keep.
-        alpha: chance that the certified recommendations together keep less, over all looks.
+        alpha: chance that the certified recommendations together keep less.
         floor: what each of them keeps at least.
         horizon_days: how far back calls count; pairs count from the beginning.
         now: aware; prices are those of this moment.
@@ -169,13 +171,13 @@ def _recommendation(
     item, scope, evidence = proposal.slice, proposal.slice.scope, proposal.evidence
     certified = selection is not None and proposal.id in selection.members
     state = _evidence_state(evidence, certified)
-    months = _MONTH_DAYS / simulation.window_days
+    months = _MONTH_DAYS / simulation.window_days if simulation.window_days >= 1.0 else None
     needed = _needed(proposal, policy, simulation.window_days, certified=certified, rho=rho, alpha=alpha)
     certificate: Certificate | NotEnoughData = NotEnoughData(0, 1, "pairs scored on both sides by the same evaluation")
     if evidence is not None:
         certificate = evidence.certificate
     prediction = NotEnoughData(0, ENOUGH, "scored pairs")
-    if state != "unproven":
+    if evidence is not None and evidence.n >= ENOUGH:
         prediction = predict(rule, item.traffic, shadows, as_of=now, seed=seed)
     return Recommendation(
         id=proposal.id,
@@ -186,9 +188,10 @@ def _recommendation(
         calls=len(item.traffic),
         spend_usd=item.spend_usd,
         window_days=simulation.window_days,
-        monthly_calls=len(item.traffic) * months,
-        monthly_spend_usd=item.spend_usd * Decimal(str(round(months, 6))),
-        monthly_saving=part.saving.scaled(months) if isinstance(part.saving, Estimate) else part.saving,
+        window_saving=part.saving,
+        monthly_calls=None if months is None else len(item.traffic) * months,
+        monthly_spend_usd=None if months is None else item.spend_usd * Decimal(str(round(months, 6))),
+        monthly_saving=_monthly(part.saving, months, simulation.window_days),
         saving_share=part.saving_share,
         evaluation_cost_usd=part.evaluation_cost_usd,
         certificate=certificate,
@@ -197,7 +200,7 @@ def _recommendation(
         latency=part.latency,
         compatibility=compatibility(item.traffic, scope.provider, scope.request_model, proposal.target, now=now),
         assumptions=(
-            f"a month is 30 days of traffic like that of the last {simulation.window_days:.3g}",
+            *(() if months is None else (f"a month is 30 days like the last {simulation.window_days:.3g}",)),
             *part.assumptions,
             "scores and token counts come from calls that can be shadowed, which leaves out calls with tools",
         ),
@@ -212,10 +215,19 @@ def _recommendation(
     )
 
 
+def _monthly(saving: Estimate | NotEnoughData, months: float | None, window_days: float) -> Estimate | NotEnoughData:
+    if months is None:
+        return NotEnoughData(int(window_days * 24), 24, "hours of traffic, to speak of a month")
+    return saving.scaled(months) if isinstance(saving, Estimate) else saving
+
+
 def _evidence_state(evidence: Tried | None, certified: bool) -> State:
+    """A candidate has enough pairs to have an opinion, and keeps rho of the quality on the pairs seen so far."""
     if certified:
         return "certified"
-    return "unproven" if evidence is None or evidence.n < ENOUGH else "candidate"
+    if evidence is None or evidence.n < ENOUGH or evidence.certificate.value is None:
+        return "unproven"
+    return "candidate" if evidence.certificate.value >= evidence.certificate.rho else "unproven"
 
 
 def _needed(
@@ -230,6 +242,8 @@ def _needed(
         pairs = None if at_equal_quality is None else max(at_equal_quality - have, ENOUGH - have)
     else:
         pairs = evidence.certificate.pairs_needed
+        if pairs is not None and pairs > _MOST_PAIRS:
+            pairs = None
     candidates = policy.shadow.candidates.get(item.scope.request_model, ())
     sample = policy.shadow.sample / len(candidates) if proposal.target in candidates else 0.0
     calls_a_day = len(item.traffic) / window_days
@@ -252,7 +266,12 @@ def _missing(
     lines: list[str] = []
     scored = 0 if evidence is None else evidence.n
     if needed.pairs is None:
-        lines.append("at the quality seen so far it will not be certified")
+        value = None if evidence is None else evidence.certificate.value
+        lines.append(
+            "at the quality seen so far it will not be certified"
+            if value is None
+            else f"at the quality seen so far, {value:.1%} kept, it will not be certified"
+        )
     elif needed.pairs:
         rate = "at equal quality" if scored < ENOUGH else "at the rates seen so far"
         lines.append(f"about {needed.pairs:,} more scored pairs, {rate}")

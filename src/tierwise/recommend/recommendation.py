@@ -86,11 +86,12 @@ class Recommendation:
     spend_usd: Decimal
     """In the window, as billed."""
     window_days: float
-    monthly_calls: float
-    """Projected to 30 days, as are the two below."""
-    monthly_spend_usd: Decimal
+    window_saving: Estimate | NotEnoughData
+    """USD if every call in the window had moved, before the cost of evaluation."""
+    monthly_calls: float | None
+    """Projected to 30 days, as are the two below; None below a day of traffic, which says nothing about a month."""
+    monthly_spend_usd: Decimal | None
     monthly_saving: Estimate | NotEnoughData
-    """USD if every call in scope moved, before the cost of evaluation."""
     saving_share: Estimate | NotEnoughData
     """Of the spend in scope."""
     evaluation_cost_usd: Decimal
@@ -137,7 +138,7 @@ class Recommendation:
         known = {item.name for item in fields(cls)}
         values = {name: _decode(value) for name, value in content.items() if name in known}
         for name in ("spend_usd", "monthly_spend_usd", "evaluation_cost_usd"):
-            values[name] = Decimal(values[name])
+            values[name] = None if values[name] is None else Decimal(values[name])
         for name in ("as_of", "snoozed_until"):
             values[name] = None if values.get(name) is None else datetime.fromisoformat(values[name])
         return cls(**values)

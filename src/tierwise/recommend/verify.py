@@ -114,8 +114,7 @@ def _drift(rule: Rule, pairs: Pairs) -> Drift | NotEnoughData:
     if scored is None:
         return NotEnoughData(0, 1, "pairs scored since the rule is in force")
     later = scored.pairs
-    guard = rule.guard
-    min_retention = guard.min_retention if guard is not None and guard.min_retention else 0.95
+    min_retention = _min_retention(rule)
     size = np.bincount(later.block, minlength=later.blocks)
     # One step a conversation, in order of its first pair: the pairs inside one depend on each other.
     order = np.argsort([later.start_ns[later.block == block].min() for block in range(later.blocks)], kind="stable")
@@ -128,6 +127,11 @@ def _drift(rule: Rule, pairs: Pairs) -> Drift | NotEnoughData:
     return Drift(monitor.e_value, monitor.crossed, min_retention, later.blocks)
 
 
+def _min_retention(rule: Rule) -> float:
+    """The share of quality the rule is to keep."""
+    return rule.guard.min_retention if rule.guard is not None and rule.guard.min_retention else 0.95
+
+
 def _concerns(
     rule: Rule, measured: Realised, comparison: Comparison | None, drift: Drift | NotEnoughData
 ) -> tuple[str, ...]:
@@ -138,9 +142,10 @@ def _concerns(
     rate = measured.failure_rate
     if limit is not None and rate is not None and measured.n_treated >= ENOUGH and rate > limit:
         lines.append(f"{rate:.1%} of its calls failed or fell back, above the guard of {limit:.1%}")
-    change = measured.quality.change
-    if not isinstance(change, NotEnoughData) and change.high < 0.0:
-        lines.append(f"scores are lower than on the requested model: {change.describe()}")
+    quality, floor = measured.quality, _min_retention(rule)
+    allowed = 0.0 if quality.kept_mean is None else (1.0 - floor) * quality.kept_mean
+    if not isinstance(quality.change, NotEnoughData) and quality.change.high < -allowed:
+        lines.append(f"less than {floor:.0%} of the score is kept: {quality.change.describe()}")
     if comparison is not None and comparison.verdict == "less than predicted":
         lines.append("it saves less per call than was predicted")
     if not isinstance(measured.per_call, NotEnoughData) and measured.per_call.high < 0.0:
