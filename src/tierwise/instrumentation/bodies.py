@@ -1,0 +1,206 @@
+"""Raw responses: the answer of `with_raw_response` and `with_streaming_response`, read along as bytes.
+
+The user may parse, iterate, or never look; nothing is read that they do not read.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from typing import Any, Protocol
+
+from tierwise.firewall import firewall
+from tierwise.instrumentation.dropped import finish_later
+from tierwise.instrumentation.observation import Observation
+from tierwise.instrumentation.sdk import Reply, as_object
+from tierwise.instrumentation.streams import StreamWatch, reads_along, watch_close
+
+MAX_KEPT_BYTES = 8 * 1024 * 1024
+"""A longer JSON answer is passed on all the same, and its usage estimated."""
+
+
+def read_document(observation: Observation, body: bytes) -> Reply:
+    """The answer in a body that has arrived whole; incomplete when it is not JSON."""
+    try:
+        document = as_object(body)
+    except ValueError:
+        return Reply(complete=False)
+    return observation.surface.read(document, observation.keeps_text)
+
+
+class BodyReader(Protocol):
+    """Reads along."""
+
+    @property
+    def reading(self) -> bool:
+        """Whether the SDK's HTTP client is at work on the next piece."""
+        ...
+
+    @reading.setter
+    def reading(self, value: bool) -> None: ...
+
+    def feed(self, piece: bytes) -> None:
+        """Some more of the decoded body."""
+        ...
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The body is exhausted or broken."""
+        ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def closed(self) -> None: ...
+
+    def dropped(self) -> None: ...
+
+
+class EventReader:
+    """Server-sent events, each fed to the same accumulator as the SDK's own chunks."""
+
+    __slots__ = ("_rest", "_watch")
+
+    def __init__(self, watch: StreamWatch) -> None:
+        self._watch = watch
+        self._rest = b""
+
+    @property
+    def is_over(self) -> bool:
+        return self._watch.is_over
+
+    @property
+    def reading(self) -> bool:
+        return self._watch.reading
+
+    @reading.setter
+    def reading(self, value: bool) -> None:
+        self._watch.reading = value
+
+    def feed(self, piece: bytes) -> None:
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._read_event(line[5:].strip())
+
+    def _read_event(self, data: bytes) -> None:
+        if not data or data == b"[DONE]":
+            return
+        try:
+            event = as_object(data)
+        except ValueError:
+            # A broken event is the SDK's to report, or the user's: it has reached them as it came.
+            return
+        self._watch.add(event)
+
+    def end(self, error: BaseException | None = None) -> None:
+        self._watch.end(error)
+
+    def closed(self) -> None:
+        self._watch.closed()
+
+    def dropped(self) -> None:
+        self._watch.dropped()
+
+
+class DocumentReader:
+    """One JSON document, kept until it is complete."""
+
+    __slots__ = ("_observation", "_pieces", "_size", "reading")
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.reading = False
+
+    def feed(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size <= MAX_KEPT_BYTES:
+            self._pieces.append(piece)
+        else:
+            self._pieces.clear()
+
+    def end(self, error: BaseException | None = None) -> None:
+        reply = Reply(complete=False)
+        if error is None and self._pieces:
+            with firewall("reading a raw response"):
+                reply = read_document(self._observation, b"".join(self._pieces))
+        self._pieces.clear()
+        self._observation.finish(reply, error)
+
+    @property
+    def is_over(self) -> bool:
+        return self._observation.is_finished
+
+    def closed(self) -> None:
+        if self.is_over:
+            return
+        if isinstance(sys.exception(), GeneratorExit):
+            finish_later(self.dropped)
+        elif not self.reading:
+            self._observation.finish(Reply(complete=False))
+
+    def dropped(self) -> None:
+        self._observation.finish(Reply(complete=False), dropped=True)
+
+
+def watch_body(response: Any, reader: BodyReader, *, is_async: bool) -> None:
+    """Read along when the user reads the HTTP response, in whichever way: all of them come to `iter_bytes`."""
+    weak_response = weakref.ref(response)
+    if is_async:
+        aiter_bytes = type(response).aiter_bytes
+
+        def read_along_async(chunk_size: int | None = None) -> AsyncGenerator[bytes]:
+            return _async_pieces(aiter_bytes(weak_response(), chunk_size), reader)
+
+        response.aiter_bytes = read_along_async
+    else:
+        iter_bytes = type(response).iter_bytes
+
+        def read_along(chunk_size: int | None = None) -> Generator[bytes]:
+            return _pieces(iter_bytes(weak_response(), chunk_size), reader)
+
+        response.iter_bytes = read_along
+    watch_close(response, reader)
+
+
+@reads_along
+def _pieces(inner: Generator[bytes], reader: BodyReader) -> Generator[bytes]:
+    with closing(inner):
+        while True:
+            reader.reading = True
+            try:
+                piece = next(inner, None)
+            except BaseException as error:
+                reader.reading = False
+                reader.end(error)
+                raise
+            reader.reading = False
+            if piece is None:
+                reader.end()
+                return
+            with firewall("reading a raw response"):
+                reader.feed(piece)
+            yield piece
+
+
+@reads_along
+async def _async_pieces(inner: AsyncGenerator[bytes], reader: BodyReader) -> AsyncGenerator[bytes]:
+    async with aclosing(inner):
+        while True:
+            reader.reading = True
+            try:
+                piece = await anext(inner, None)
+            except BaseException as error:
+                reader.reading = False
+                reader.end(error)
+                raise
+            reader.reading = False
+            if piece is None:
+                reader.end()
+                return
+            with firewall("reading a raw response"):
+                reader.feed(piece)
+            yield piece

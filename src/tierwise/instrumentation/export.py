@@ -1,0 +1,235 @@
+"""Where spans go: where the app says, else where the standard OTLP variables say, else to our collector."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics, trace
+
+from tierwise import semconv as sc
+from tierwise.firewall import firewall
+from tierwise.instrumentation import dropped, pricing
+from tierwise.settings import DEFAULT_ENDPOINT, Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+    from tierwise.instrumentation.collector_exporter import CollectorExporter
+
+logger = logging.getLogger("tierwise")
+
+FLUSH_AT_EXIT_S = 2.0
+"""How long a process that ends waits for its last spans to be delivered."""
+
+
+def _collector_headers(settings: Settings) -> dict[str, str]:
+    return {"authorization": f"Bearer {settings.token}"} if settings.token else {}
+
+
+def _standard_endpoint(signal: str) -> str | None:
+    """The full URL that the standard variables give for a signal; None when they give none."""
+    if own := os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"):
+        return own
+    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return f"{base.rstrip('/')}/v1/{signal.lower()}" if base else None
+
+
+# --- set-up, once a process -------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_own_provider: TracerProvider | None = None
+_own_meters: MeterProvider | None = None
+_fed: Any = None
+"""The app's provider that also feeds our collector."""
+_processors: list[tuple[BatchSpanProcessor, CollectorExporter]] = []
+
+
+def is_disabled() -> bool:
+    """Whether the user turned OpenTelemetry off."""
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def set_up_exporting(settings: Settings) -> bool:
+    """Configure OpenTelemetry if nobody has; whether the provider in force is of our making.
+
+    An app's own TracerProvider is left as it is, but for one case: when `TIERWISE_ENDPOINT` was set, it gets one more
+    processor, which sends tierwise's own spans there and no others.
+    """
+    global _own_provider, _fed
+    if is_disabled():
+        return False
+    with _lock:
+        provider: Any = trace.get_tracer_provider()
+        if isinstance(provider, trace.ProxyTracerProvider):
+            _own_provider = provider = _new_provider(settings)
+            trace.set_tracer_provider(provider)
+            _set_up_metrics()
+        elif provider is not _own_provider and provider is not _fed and _names_collector(settings):
+            _fed = provider
+            # Only the SDK's providers take processors.
+            add = getattr(provider, "add_span_processor", None)
+            if add is not None:
+                add(_only_ours(_collector_exporter(settings)))
+        return provider is _own_provider
+
+
+def _names_collector(settings: Settings) -> bool:
+    return bool(os.environ.get("TIERWISE_ENDPOINT")) or settings.endpoint != DEFAULT_ENDPOINT
+
+
+def _new_provider(settings: Settings) -> TracerProvider:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    # Its own handler at exit may wait half a minute for a collector that is away.
+    provider = TracerProvider(shutdown_on_exit=False)
+    if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
+        return provider
+    standard = _standard_endpoint("TRACES")
+    if standard:
+        provider.add_span_processor(_remembered(BatchSpanProcessor, _standard_exporter(standard)))
+    if not standard or _names_collector(settings):
+        exporter = _collector_exporter(settings)
+        provider.add_span_processor(_only_ours(exporter) if standard else _remembered(BatchSpanProcessor, exporter))
+    return provider
+
+
+def _only_ours(exporter: CollectorExporter) -> BatchSpanProcessor:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    class OwnSpansProcessor(BatchSpanProcessor):
+        """Exports the spans of tierwise, and leaves the app's own where the app sends them."""
+
+        def on_end(self, span: ReadableSpan) -> None:
+            if span.instrumentation_scope is not None and span.instrumentation_scope.name == sc.SCOPE_NAME:
+                super().on_end(span)
+
+    return _remembered(OwnSpansProcessor, exporter)
+
+
+def _remembered(kind: type[BatchSpanProcessor], exporter: CollectorExporter) -> BatchSpanProcessor:
+    processor = kind(exporter)
+    _processors.append((processor, exporter))
+    if len(_processors) == 1:
+        atexit.register(flush_at_exit)
+    return processor
+
+
+def _collector_exporter(settings: Settings) -> CollectorExporter:
+    from tierwise.instrumentation.collector_exporter import CollectorExporter
+
+    def make(timeout_s: float | None) -> SpanExporter:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        headers = _collector_headers(settings)
+        return OTLPSpanExporter(
+            endpoint=f"{settings.endpoint}/v1/traces",
+            headers=headers,
+            timeout=timeout_s,
+            session=_session_without_foreign_headers(headers),
+        )
+
+    return CollectorExporter(
+        make,
+        settings.endpoint,
+        "Start a collector there with `tierwise up`, or set TIERWISE_ENDPOINT to the one you have.",
+    )
+
+
+def _session_without_foreign_headers(own: Mapping[str, str]) -> Any:
+    """An HTTP session that drops what OTEL_EXPORTER_OTLP_HEADERS adds: keys meant for another backend."""
+    import requests
+    from opentelemetry.util.re import parse_env_headers
+
+    given = (os.environ.get(f"OTEL_EXPORTER_OTLP_{part}HEADERS", "") for part in ("", "TRACES_"))
+    foreign = {name for text in given for name in parse_env_headers(text, liberal=True)} - own.keys()
+
+    def drop_foreign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        for name in foreign:
+            request.headers.pop(name, None)
+        return request
+
+    session = requests.Session()
+    session.auth = drop_foreign
+    return session
+
+
+def _standard_exporter(endpoint: str) -> CollectorExporter:
+    from tierwise.instrumentation.collector_exporter import CollectorExporter
+
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    uses_grpc = protocol == "grpc"
+    if uses_grpc and find_spec("opentelemetry.exporter.otlp.proto.grpc") is None:
+        logger.warning(
+            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', but opentelemetry-exporter-otlp-proto-grpc is not installed: spans "
+            "are sent as http/protobuf. Install it, or set the variable to http/protobuf and the address to match."
+        )
+        uses_grpc = False
+
+    def make(timeout_s: float | None) -> SpanExporter:
+        if uses_grpc:
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # pyright: ignore[reportMissingImports]
+                OTLPSpanExporter,
+            )
+
+            return OTLPSpanExporter(timeout=timeout_s)
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s)
+
+    return CollectorExporter(
+        make, endpoint, "The address comes from OTEL_EXPORTER_OTLP_ENDPOINT; is anything listening there?"
+    )
+
+
+def _set_up_metrics() -> None:
+    """A MeterProvider, only for those who asked for metrics: our collector takes none."""
+    global _own_meters
+    exporter = os.environ.get("OTEL_METRICS_EXPORTER", "").strip().lower()
+    asked = exporter == "otlp" or (not exporter and os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))
+    if not asked or type(metrics.get_meter_provider()).__module__.startswith("opentelemetry.sdk"):
+        return
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    _own_meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], shutdown_on_exit=False)
+    metrics.set_meter_provider(_own_meters)
+
+
+# --- the end of the process, and its children -------------------------------------------------------------------------
+
+
+def flush_at_exit() -> None:
+    """Deliver the last spans, for `FLUSH_AT_EXIT_S` at the most."""
+    with firewall("flushing at exit"):
+        dropped.wait_until_finished(0.5)
+        pricing.give_up_waiting()
+        timeout_ms = int(FLUSH_AT_EXIT_S * 1000)
+        for processor, exporter in _processors:
+            exporter.begin_closing()
+            batches = getattr(processor, "_batch_processor", None)
+            if batches is None:
+                processor.shutdown()
+            else:
+                # The processor's own shutdown() has no parameter for the time it may take.
+                batches.shutdown(timeout_millis=timeout_ms)
+        if _own_meters is not None:
+            _own_meters.shutdown(timeout_millis=timeout_ms)
+
+
+def forget_parent() -> None:
+    """In a forked child, leave the parent's connections and unfinished calls to the parent."""
+    dropped.forget_parent()
+    pricing.forget_waiting()
+    for _, exporter in _processors:
+        exporter.forget_connections()

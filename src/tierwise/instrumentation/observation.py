@@ -1,0 +1,279 @@
+"""One call while it runs: its span, what was decided about it, and its one end.
+
+However a call ends (answer, error, stream read to the end, closed, dropped or cancelled), `Observation.finish` is told,
+and works once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import Context, attach, detach, get_value, set_value
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode, get_current_span, set_span_in_context
+
+from tierwise import semconv as sc
+from tierwise.attributes import to_attributes
+from tierwise.call import AttributeValue, Call, Cost, Decision, Usage
+from tierwise.firewall import firewall
+from tierwise.instrumentation import pricing
+from tierwise.instrumentation.content import content_attributes
+from tierwise.instrumentation.follow_up import follow_up
+from tierwise.instrumentation.request import Outgoing
+from tierwise.instrumentation.sdk import Reply, Surface, estimated_tokens, read_parameters, text
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.trace import SpanContext
+
+    from tierwise.instrumentation.runtime import Runtime
+    from tierwise.instrumentation.shadow_call import Repeat
+    from tierwise.routing.shadow import ShadowDraw
+
+_BEING_MADE = "tierwise-call-being-made"
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowOf:
+    """The call that a shadow call repeats with another model."""
+
+    span_context: SpanContext
+    draw: ShadowDraw
+
+
+class Observation:
+    """The life of one call, from just before the SDK sends it. Any thread may finish it."""
+
+    __slots__ = (
+        "_finished",
+        "_first_chunk_s",
+        "_last_chunk_ns",
+        "_runtime",
+        "_started_s",
+        "checked",
+        "decision",
+        "keeps_text",
+        "outgoing",
+        "repeat",
+        "sent_model",
+        "shadow_of",
+        "span",
+        "started_ns",
+        "surface",
+    )
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        surface: Surface,
+        outgoing: Outgoing,
+        decision: Decision | None,
+        *,
+        sent_model: str,
+        checked: bool,
+        repeat: Repeat | None = None,
+        shadow_of: ShadowOf | None = None,
+    ) -> None:
+        """
+        Args:
+            checked: whether somebody checks the answer.
+            repeat: how to make the call once more, for a shadow call; None: never.
+        """
+        self._runtime = runtime
+        self.surface = surface
+        self.outgoing = outgoing
+        self.decision = decision
+        self.sent_model = sent_model
+        self.checked = checked
+        self.keeps_text = checked or runtime.captures_content
+        """Whether somebody will want the answer's text."""
+        self.repeat = repeat
+        self.shadow_of = shadow_of
+        self._finished = Lock()
+        self._first_chunk_s: float | None = None
+        self._last_chunk_ns: int | None = None
+        self.started_ns = time.time_ns()
+        self.span = runtime.tracer.start_span(
+            f"{surface.operation} {sent_model}",
+            # A shadow call has a trace of its own: the user's keeps its shape and its cost.
+            context=Context() if shadow_of else None,
+            kind=SpanKind.CLIENT,
+            # For the sampler; the rest follows at the end.
+            attributes={
+                sc.OPERATION_NAME: surface.operation,
+                sc.PROVIDER_NAME: outgoing.request.provider,
+                sc.REQUEST_MODEL: sent_model,
+            },
+            links=[Link(shadow_of.span_context)] if shadow_of else None,
+            start_time=self.started_ns,
+        )
+        self._started_s = time.perf_counter()
+
+    @property
+    def is_finished(self) -> bool:
+        return self._finished.locked()
+
+    def being_made(self) -> BeingMade:
+        """Makes the call's span the current one, for as long as the SDK makes the call and no longer."""
+        return BeingMade(self.span, Context() if self.shadow_of else None)
+
+    def fell_back(self, error: BaseException) -> None:
+        """The routed model failed with `error`, and the requested one is called instead."""
+        decision = self.decision
+        if decision is None:
+            return
+        target, self.sent_model = self.sent_model, decision.requested_model
+        self.decision = replace(
+            decision,
+            sent_model=decision.requested_model,
+            decision="fell_back",
+            reason=f"{target} failed with {error_type(error)}",
+        )
+        self.span.update_name(f"{self.surface.operation} {self.sent_model}")
+
+    def chunk_seen(self) -> None:
+        """A chunk of the stream has arrived."""
+        self._last_chunk_ns = time.time_ns()
+        if self._first_chunk_s is None:
+            self._first_chunk_s = time.perf_counter() - self._started_s
+
+    def finish(self, reply: Reply | None, error: BaseException | None = None, *, dropped: bool = False) -> None:
+        """The call is over.
+
+        Args:
+            reply: what was answered, as far as it came; None for nothing.
+            error: what went wrong. A stop that the user asked for, such as cancellation, is not an error.
+            dropped: the stream was garbage-collected, some time after anybody last looked at it.
+        """
+        if not self._finished.acquire(blocking=False):
+            return
+        ended_ns = (self._last_chunk_ns if dropped else None) or time.time_ns()
+        duration_s = time.perf_counter() - self._started_s
+        with firewall("recording a call"):
+            failure = error if isinstance(error, Exception) else None
+            answer = reply or Reply(complete=False)
+            request = self.outgoing.request
+            usage = self._usage(reply, stopped=error is not None and failure is None)
+            tier = text(answer.service_tier)
+            response_model = text(answer.model)
+            content: Mapping[str, AttributeValue] = {}
+            if self._runtime.captures_content and self.span.is_recording():
+                content = content_attributes(request.body, reply)
+
+            def close(cost: Cost | None, unpriced_reason: str | None) -> None:
+                call = self._call(answer, response_model, usage, cost, unpriced_reason, tier, failure)
+                self._close(call, content, duration_s, ended_ns)
+
+            pricing.settle(
+                pricing.Bill(request.provider, self.sent_model, response_model, usage, tier, self.started_ns), close
+            )
+            if answer.complete and failure is None and answer.error_type is None:
+                follow_up(self._runtime, self, answer)
+
+    def _usage(self, reply: Reply | None, *, stopped: bool) -> Usage:
+        """The usage reported, or an estimate of it where an answer came without."""
+        if reply is None:
+            return Usage(partial=stopped)
+        usage = reply.usage
+        if usage is None:
+            estimate = self.outgoing.request.input_tokens_estimate or None
+            usage = Usage(estimate, estimated_tokens(reply.output_chars), estimated=True)
+        return usage if reply.complete else replace(usage, partial=True)
+
+    def _call(
+        self,
+        answer: Reply,
+        response_model: str | None,
+        usage: Usage,
+        cost: Cost | None,
+        unpriced_reason: str | None,
+        service_tier: str | None,
+        failure: Exception | None,
+    ) -> Call:
+        outgoing, request, inference = self.outgoing, self.outgoing.request, self.outgoing.inference
+        return Call(
+            operation=request.operation,
+            provider=request.provider,
+            request_model=self.sent_model,
+            api=request.api,
+            response_model=response_model,
+            response_id=text(answer.id),
+            finish_reasons=tuple(map(str, answer.finish_reasons)),
+            usage=usage,
+            cost=cost,
+            unpriced_reason=unpriced_reason,
+            service_tier=service_tier,
+            stream=request.stream,
+            time_to_first_chunk_s=self._first_chunk_s,
+            conversation_id=request.conversation_id,
+            server_address=outgoing.endpoint.address,
+            server_port=outgoing.endpoint.port,
+            error_type=error_type(failure) if failure else text(answer.error_type),
+            task_type=request.task_type,
+            task_confidence=inference.confidence,
+            task_source=inference.source,
+            complexity=request.complexity,
+            use_case_id=request.use_case_id,
+            use_case_name=request.use_case_name,
+            tenant=request.tenant,
+            decision=self.decision,
+            shadow_of=call_id(self.shadow_of.span_context) if self.shadow_of else None,
+            shadow_propensity=self.shadow_of.draw.propensity if self.shadow_of else None,
+            parameters=read_parameters(self.surface.parameters, request.body),
+            extra=answer.extra,
+        )
+
+    def _close(self, call: Call, content: Mapping[str, AttributeValue], duration_s: float, ended_ns: int) -> None:
+        span = self.span
+        if span.is_recording():
+            attributes = {**to_attributes(call), **content}
+            for key in (sc.OPERATION_NAME, sc.PROVIDER_NAME):
+                # On the span from its start.
+                del attributes[key]
+            span.set_attributes(attributes)
+            if call.error_type is not None:
+                # Without a description: an error's message may quote the prompt.
+                span.set_status(StatusCode.ERROR)
+        span.end(ended_ns)
+        if self.shadow_of is not None:
+            self._runtime.shadow_spent(call, self.shadow_of.draw)
+        elif (meters := self._runtime.meters) is not None:
+            meters.record(call, duration_s)
+
+
+class BeingMade:
+    """Context manager under which an observed call is made."""
+
+    __slots__ = ("_context", "_span", "_token")
+
+    def __init__(self, span: Span, context: Context | None) -> None:
+        self._span = span
+        self._context = set_value(_BEING_MADE, span, set_span_in_context(span, context))
+
+    def __enter__(self) -> None:
+        self._token: Token[Context] = attach(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        # A coroutine may be closed from a context that never entered it; there is nothing to leave there.
+        if get_current_span() is self._span:
+            detach(self._token)
+
+
+def span_being_made() -> Span | None:
+    """The span of the observed call that this code is part of making; None outside any."""
+    span = get_value(_BEING_MADE)
+    return span if isinstance(span, Span) else None
+
+
+def error_type(error: BaseException) -> str:
+    """`error.type` of an exception: its class's name."""
+    return type(error).__name__
+
+
+def call_id(span_context: SpanContext) -> str:
+    """`<trace id>-<span id>` in hex."""
+    return f"{span_context.trace_id:032x}-{span_context.span_id:016x}"

@@ -1,0 +1,183 @@
+"""A call about to be made, read from the SDK's request options, and the same options with another model.
+
+What the user passed is read, never changed and never consumed: a list stays theirs, an iterator stays unread.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
+
+from tierwise.call import Request
+from tierwise.context import current_use_case
+from tierwise.instrumentation.sdk import Sdk, Surface, estimated_tokens, text
+from tierwise.tasks.infer import Inference, infer
+
+RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
+"""What `with_raw_response` ("true") and `with_streaming_response` ("stream") put among a request's headers."""
+
+_HOST_PROVIDERS = (
+    ("api.openai.com", "openai"),
+    ("api.anthropic.com", "anthropic"),
+    (".openai.azure.com", "azure.ai.openai"),
+    (".cognitiveservices.azure.com", "azure.ai.openai"),
+    (".services.ai.azure.com", "azure.ai.inference"),
+    ("openrouter.ai", "openrouter"),
+    ("api.deepseek.com", "deepseek"),
+    ("api.groq.com", "groq"),
+    ("api.mistral.ai", "mistral_ai"),
+    ("api.x.ai", "x_ai"),
+    ("api.perplexity.ai", "perplexity"),
+    ("api.moonshot.ai", "moonshot_ai"),
+    ("api.moonshot.cn", "moonshot_ai"),
+    ("api.cohere.com", "cohere"),
+    ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+    (".amazonaws.com", "aws.bedrock"),
+)
+"""End of a base URL's host → `gen_ai.provider.name`. Any other host is taken for a proxy of the SDK's own provider."""
+
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+_SDK_PACKAGES = frozenset({"openai", "anthropic", "tierwise"})
+_SCHEDULERS = frozenset({"asyncio", "anyio", "concurrent", "threading", "trio", "uvloop"})
+
+
+class Endpoint(NamedTuple):
+    """Where a client sends its requests."""
+
+    provider: str
+    """`gen_ai.provider.name`."""
+    address: str
+    port: int
+    reports_stream_usage: bool
+    """Whether it is known to take `stream_options.include_usage`: not every OpenAI-compatible server does."""
+    fixed_model: bool
+    """Whether the address names the model, as an Azure client bound to one deployment does."""
+
+
+_endpoints: WeakKeyDictionary[Any, tuple[Any, Endpoint]] = WeakKeyDictionary()
+"""Client → (its base URL, where that is)."""
+
+
+def endpoint(sdk: Sdk, client: Any) -> Endpoint:
+    """Where `client` sends its requests, and to whom they are billed."""
+    url = client.base_url
+    known = _endpoints.get(client)
+    # A client's base URL can be set anew, and is another object then.
+    if known is None or known[0] is not url:
+        known = _endpoints[client] = (url, _endpoint(sdk, client, url))
+    return known[1]
+
+
+def _endpoint(sdk: Sdk, client: Any, url: Any) -> Endpoint:
+    host = str(url.host)
+    provider = next(
+        (sdk.providers[kind.__name__] for kind in type(client).__mro__ if kind.__name__ in sdk.providers), None
+    ) or next((provider for ending, provider in _HOST_PROVIDERS if f".{host}".endswith(f".{ending.lstrip('.')}")), None)
+    return Endpoint(
+        provider=provider or sdk.name,
+        address=host,
+        port=url.port or (80 if url.scheme == "http" else 443),
+        reports_stream_usage=provider in ("openai", "azure.ai.openai") or host in _LOOPBACK_HOSTS,
+        fixed_model="/deployments/" in str(url.path),
+    )
+
+
+class Outgoing(NamedTuple):
+    """A call about to be made."""
+
+    request: Request
+    inference: Inference
+    endpoint: Endpoint
+    mode: Literal["parsed", "raw", "streamed"]
+    """How the caller gets the answer: as objects, `with_raw_response`, or `with_streaming_response`."""
+
+
+def read_outgoing(
+    sdk: Sdk, surface: Surface, client: Any, options: Any, *, stream: bool, tenant: str | None
+) -> Outgoing:
+    """The call that these options make.
+
+    Args:
+        tenant: of calls outside any `use_case(tenant=…)`.
+    """
+    where = endpoint(sdk, client)
+    body = read_body(options)
+    declared = current_use_case()
+    inference = infer(
+        body,
+        operation=surface.operation,
+        explicit_task=declared.task if declared else None,
+        use_case_name=declared.name if declared else None,
+        call_site=None if declared else call_site(),
+    )
+    request = Request(
+        provider=where.provider,
+        operation=surface.operation,
+        api=surface.api,
+        model=text(body.get("model")) or "unknown",
+        body=body,
+        stream=stream,
+        task_type=inference.task_type,
+        use_case_id=inference.use_case.id,
+        use_case_name=inference.use_case.name,
+        tenant=(declared.tenant if declared else None) or tenant,
+        conversation_id=(declared.conversation if declared else None) or surface.conversation(body),
+        complexity=inference.complexity.band,
+        input_tokens_estimate=estimated_tokens(inference.complexity.input_chars),
+    )
+    return Outgoing(request, inference, where, _mode(options))
+
+
+def read_body(options: Any) -> Mapping[str, Any]:
+    """The JSON body as it will go out.
+
+    `extra_body` overrides members, as it does in the SDK, and a parameter that the caller left out is not in it: the
+    SDKs put a sentinel object in its place and drop it when they write the request.
+    """
+    body = options.json_data if isinstance(options.json_data, Mapping) else {}
+    extra = options.extra_json
+    if isinstance(extra, Mapping) and extra:
+        body = {**body, **extra}
+    return {name: value for name, value in body.items() if type(value).__name__ not in _LEFT_OUT}
+
+
+_LEFT_OUT = frozenset({"NotGiven", "Omit"})
+"""Classes of the sentinels, by name: neither SDK is imported from here."""
+
+
+def _mode(options: Any) -> Literal["parsed", "raw", "streamed"]:
+    header = options.headers.get(RAW_RESPONSE_HEADER) if isinstance(options.headers, Mapping) else None
+    if header == "stream":
+        return "streamed"
+    return "raw" if header else "parsed"
+
+
+def is_repeatable(body: Mapping[str, Any]) -> bool:
+    """Whether the body can be sent twice: an iterator in it is used up by the first time."""
+    return not any(isinstance(value, Iterator) for value in body.values())
+
+
+def with_body(options: Any, body: Mapping[str, Any]) -> Any:
+    """A copy of the options that sends `body`."""
+    changed = copy.copy(options)
+    changed.json_data = body
+    changed.extra_json = None
+    return changed
+
+
+def call_site() -> str | None:
+    """`module:function` of the code that called the SDK; None when it is not on the stack, as in a task of its own."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        module: str = frame.f_globals.get("__name__", "")
+        package = module.partition(".")[0]
+        if package in _SCHEDULERS:
+            return None
+        if package not in _SDK_PACKAGES:
+            return f"{module}:{frame.f_code.co_name}"
+        frame = frame.f_back
+    return None

@@ -1,0 +1,87 @@
+"""What every observed call shares: settings, router, tracer and meters."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from opentelemetry import metrics, trace
+
+from tierwise import semconv as sc
+from tierwise.call import Call
+from tierwise.firewall import firewall
+from tierwise.instrumentation.export import set_up_exporting
+from tierwise.instrumentation.metrics import Meters, is_real
+from tierwise.instrumentation.shadow_call import ShadowRunner
+from tierwise.settings import Settings
+
+if TYPE_CHECKING:
+    from tierwise.routing.live import Router
+    from tierwise.routing.shadow import ShadowDraw
+
+
+class Runtime:
+    """Built by `instrument()`, dropped by `uninstrument()`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        router: Router | None,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        captures_content: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.router = router
+        self.captures_content = captures_content
+        self.shadows = ShadowRunner()
+        self._tracer_provider = tracer_provider
+        self._meter_provider = meter_provider
+        self._meters: tuple[metrics.MeterProvider, Meters] | None = None
+
+    @cached_property
+    def owns_provider(self) -> bool:
+        """Whether spans go through a TracerProvider of our making.
+
+        Settled at the first call, so that an app may set up OpenTelemetry after importing us.
+        """
+        if self._tracer_provider is not None:
+            return False
+        with firewall("setting up export"):
+            return set_up_exporting(self.settings)
+        return False
+
+    @cached_property
+    def tracer(self) -> trace.Tracer:
+        """Makes the spans of calls."""
+        _ = self.owns_provider
+        return trace.get_tracer(sc.SCOPE_NAME, version("tierwise"), self._tracer_provider)
+
+    @property
+    def meters(self) -> Meters | None:
+        """The instruments; None while the app has no MeterProvider."""
+        provider = self._meter_provider or metrics.get_meter_provider()
+        if self._meters is None or self._meters[0] is not provider:
+            if not is_real(provider):
+                return None
+            self._meters = (provider, Meters(provider, version("tierwise")))
+        return self._meters[1]
+
+    def deliver(self, timeout_s: float) -> bool:
+        """Have finished spans sent now; False when that took longer or the exporter failed."""
+        provider = self._tracer_provider or trace.get_tracer_provider()
+        # The API's provider of an app without OpenTelemetry has nothing to flush.
+        force_flush = getattr(provider, "force_flush", None)
+        return force_flush is None or bool(force_flush(max(1, int(timeout_s * 1000))))
+
+    def shadow_spent(self, call: Call, draw: ShadowDraw) -> None:
+        """Book what a shadow call cost; one that failed cost nothing."""
+        if self.router is None:
+            return
+        if call.cost is not None:
+            self.router.spent(call.cost.total_usd, draw)
+        else:
+            self.router.spent(Decimal(0) if call.error_type is not None else None, draw)

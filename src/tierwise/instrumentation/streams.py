@@ -1,0 +1,253 @@
+"""A stream on its way to the user, watched without being replaced.
+
+The SDK's stream object stays the one the user gets, so `isinstance`, helpers and attributes work as ever. Only the
+iterator inside it is wrapped, and the body of the HTTP response under it, which every way of leaving a stream comes to:
+`with`, `close()`, the helpers' own, and garbage collection.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
+from typing import Any, Protocol
+
+from tierwise.firewall import firewall, report, reraises
+from tierwise.instrumentation.dropped import expect_drops, finish_later
+from tierwise.instrumentation.observation import Observation
+from tierwise.instrumentation.sdk import Accumulator, Reply, carries_only_usage
+
+
+class Watch(Protocol):
+    """Somebody to tell that a response was closed or collected."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call is finished, so that nothing more has to be told."""
+        ...
+
+    def closed(self) -> None: ...
+
+    def dropped(self) -> None: ...
+
+
+class StreamWatch:
+    """What a stream's chunks add up to, and its end, whoever notices it first."""
+
+    __slots__ = ("_accumulator", "_closed_by_caller", "_hides_usage", "_observation", "reading")
+
+    def __init__(self, observation: Observation, accumulator: Accumulator, *, hides_usage: bool) -> None:
+        self._observation = observation
+        self._accumulator: Accumulator | None = accumulator
+        self._hides_usage = hides_usage
+        self._closed_by_caller = False
+        self.reading = False
+        """Whether the SDK is at work on the next chunk; if it closes the response then, the reader knows more."""
+
+    @property
+    def is_over(self) -> bool:
+        return self._observation.is_finished
+
+    def add(self, chunk: Any) -> bool:
+        """Take in a chunk; True when it must not reach the user."""
+        self._observation.chunk_seen()
+        accumulator = self._accumulator
+        if accumulator is not None:
+            try:
+                accumulator.add(chunk)
+            except Exception as error:
+                if reraises():
+                    raise
+                self._accumulator = None
+                report("reading a stream", error)
+        return self._hides_usage and carries_only_usage(chunk)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The SDK's stream is exhausted or broken."""
+        self._finish(None if self._closed_by_caller else error)
+
+    def closed(self) -> None:
+        """The response was closed: by the user, or by the SDK while it reads."""
+        if self.is_over:
+            return
+        if isinstance(sys.exception(), GeneratorExit):
+            # A generator is being closed, most often by the garbage collector.
+            finish_later(self.dropped)
+        elif not self.reading:
+            self._finish(None)
+        elif not _in_reader():
+            # From another thread or task: what the reader gets from it is no failure of the call.
+            self._closed_by_caller = True
+
+    def dropped(self) -> None:
+        """The response was garbage-collected."""
+        self._finish(None, dropped=True)
+
+    def _finish(self, error: BaseException | None, *, dropped: bool = False) -> None:
+        accumulator, self._accumulator = self._accumulator, None
+        reply = Reply(complete=False)
+        if accumulator is not None:
+            with firewall("reading a stream"):
+                reply = accumulator.reply()
+        if error is not None:
+            reply.complete = False
+        self._observation.finish(reply, error, dropped=dropped)
+
+
+class WatchedIterator:
+    """The iterator inside a sync stream."""
+
+    __slots__ = ("_inner", "_watch")
+
+    def __init__(self, inner: Iterator[Any], watch: StreamWatch) -> None:
+        self._inner = inner
+        self._watch = watch
+
+    def __iter__(self) -> WatchedIterator:
+        return self
+
+    def __next__(self) -> Any:
+        watch = self._watch
+        while True:
+            watch.reading = True
+            try:
+                chunk = next(self._inner)
+            except StopIteration:
+                watch.reading = False
+                watch.end()
+                raise
+            except BaseException as error:
+                watch.reading = False
+                watch.end(error)
+                raise
+            watch.reading = False
+            if not watch.add(chunk):
+                return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class WatchedAsyncIterator:
+    """The iterator inside an async stream."""
+
+    __slots__ = ("_inner", "_watch")
+
+    def __init__(self, inner: AsyncIterator[Any], watch: StreamWatch) -> None:
+        self._inner = inner
+        self._watch = watch
+
+    def __aiter__(self) -> WatchedAsyncIterator:
+        return self
+
+    async def __anext__(self) -> Any:
+        watch = self._watch
+        while True:
+            watch.reading = True
+            try:
+                chunk = await anext(self._inner)
+            except StopAsyncIteration:
+                watch.reading = False
+                watch.end()
+                raise
+            except BaseException as error:
+                watch.reading = False
+                watch.end(error)
+                raise
+            watch.reading = False
+            if not watch.add(chunk):
+                return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+_READERS = {WatchedIterator.__next__.__code__, WatchedAsyncIterator.__anext__.__code__}
+
+
+def reads_along(reader: Any) -> Any:
+    """Mark a function as one that advances a stream: a response closed from inside it is closed by the SDK."""
+    _READERS.add(reader.__code__)
+    return reader
+
+
+def _in_reader() -> bool:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code in _READERS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def watch_stream(stream: Any, watch: StreamWatch, *, is_async: bool) -> None:
+    """Watch an SDK stream from the inside."""
+    inner = _unbound_iterator(stream)
+    stream._iterator = WatchedAsyncIterator(inner, watch) if is_async else WatchedIterator(inner, watch)
+    watch_close(stream.response, watch)
+
+
+def _unbound_iterator(stream: Any) -> Any:
+    """The iterator of a stream, without a reference to the stream.
+
+    openai's generator is bound to the stream that holds it, a cycle that only the garbage collector ends. Made on a
+    copy, as anthropic makes its own, it lets a dropped stream and its connection go at once.
+    """
+    if not hasattr(type(stream), "__stream__"):
+        return stream._iterator
+    twin = copy.copy(stream)
+    vars(twin).pop("_iterator", None)
+    return twin.__stream__()
+
+
+def watch_close(response: Any, watch: Watch) -> None:
+    """Tell `watch` when the HTTP response is closed, or garbage-collected without."""
+    expect_drops()
+    response.stream = _watched_body(type(response.stream))(response.stream, watch)
+
+
+class _WatchedBody:
+    """Stands in for the byte stream under a response: whoever closes or drops the one closes or drops the other.
+
+    It is between the two rather than on the response, so that it needs no reference to the response. One would make a
+    cycle, and a weak one is dead when a finalizer of that cycle closes the response.
+    """
+
+    def __init__(self, body: Any, watch: Watch) -> None:
+        self._body = body
+        self._watch = watch
+        # anthropic looks for it at every event, and finding nothing costs more than finding None.
+        self.stream_observer = getattr(body, "stream_observer", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._body)
+
+    def close(self) -> None:
+        try:
+            self._body.close()
+        finally:
+            self._watch.closed()
+
+    async def aclose(self) -> None:
+        try:
+            await self._body.aclose()
+        finally:
+            self._watch.closed()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+    def __del__(self) -> None:
+        if not self._watch.is_over:
+            finish_later(self._watch.dropped)
+
+
+@cache
+def _watched_body(kind: type) -> type[_WatchedBody]:
+    """A `_WatchedBody` that is a sync, an async or either byte stream of the HTTP client's own, as `kind` is."""
+    bases = [base for base in kind.__mro__ if base.__name__ in ("SyncByteStream", "AsyncByteStream")]
+    return type("WatchedBody", (_WatchedBody, *bases), {})

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from tierwise.instrumentation import bodies
+from tierwise.testing import Answer, Fault, LoopbackProvider
+
+if TYPE_CHECKING:
+    from .conftest import Caller, Spans
+
+
+def raw(caller: Caller, **changes: Any) -> Any:
+    """The answer of `with_raw_response`."""
+    return caller.wait(caller.resource.with_raw_response.create(**{**caller.arguments, **changes}))
+
+
+async def parsed(response: Any) -> Any:
+    """What a raw response parses to: anthropic's async ones are awaited."""
+    result = response.parse()
+    return await result if hasattr(result, "__await__") else result
+
+
+def usage(span: Any) -> tuple[int, int]:
+    return span.attributes["gen_ai.usage.input_tokens"], span.attributes["gen_ai.usage.output_tokens"]
+
+
+def test_raw_response(caller: Caller, instrumented: Spans) -> None:
+    """A raw response has its usage recorded at once, and keeps `headers`, `parse()` and the body."""
+    response = raw(caller)
+
+    span = instrumented.only
+    assert usage(span) == (1200, 64)
+    assert response.headers["content-type"].startswith("application/json")
+    answer = caller.wait(parsed(response)) if caller.is_async else response.parse()
+    assert answer.id == span.attributes["gen_ai.response.id"]
+    assert response.http_response.json()["id"] == answer.id
+
+
+def test_raw_stream(caller: Caller, instrumented: Spans, provider: LoopbackProvider) -> None:
+    """A raw stream is one span, with its usage once the user has read what it parses to; nothing is asked for."""
+    response = raw(caller, stream=True)
+    before = instrumented.ended
+
+    if caller.is_async:
+
+        async def read() -> int:
+            return len([chunk async for chunk in await parsed(response)])
+
+        count = caller.wait(read())
+    else:
+        count = len(list(response.parse()))
+
+    assert before == []
+    assert count > 3
+    (request,) = provider.requests
+    assert "stream_options" not in request.body
+    span = instrumented.only
+    if caller.api in ("chat_completions", "completions"):
+        # These tell their usage only to those who ask, and a reader of raw events would see that somebody did.
+        assert span.attributes["tierwise.usage.estimated"] is True
+    else:
+        assert usage(span) == (1200, 64)
+
+
+def test_raw_stream_with_usage(chat: Caller, instrumented: Spans) -> None:
+    """A raw stream whose caller asked for usage has it recorded."""
+    for _ in raw(chat, stream=True, stream_options={"include_usage": True}).parse():
+        pass
+
+    assert usage(instrumented.only) == (1200, 64)
+
+
+def test_streaming_response(caller: Caller, instrumented: Spans) -> None:
+    """`with_streaming_response` has its usage recorded when the user reads it, in whichever way."""
+
+    def sync() -> None:
+        for read in ("read", "json", "text", "parse"):
+            with caller.resource.with_streaming_response.create(**caller.arguments) as response:
+                getattr(response, read)()
+        with caller.resource.with_streaming_response.create(**caller.arguments) as response:
+            list(response.iter_lines())
+
+    async def main() -> None:
+        for read in ("read", "json", "text", "parse"):
+            async with caller.resource.with_streaming_response.create(**caller.arguments) as response:
+                await getattr(response, read)()
+        async with caller.resource.with_streaming_response.create(**caller.arguments) as response:
+            async for _ in response.iter_lines():
+                pass
+
+    caller.wait(main()) if caller.is_async else sync()
+
+    assert [usage(span) for span in instrumented.ended] == [(1200, 64)] * 5
+
+
+def test_streaming_response_with_events(caller: Caller, instrumented: Spans) -> None:
+    """A stream read line by line through `with_streaming_response` is one span, with its finish reason."""
+
+    def sync() -> None:
+        with caller.resource.with_streaming_response.create(**caller.arguments, stream=True) as response:
+            for _ in response.iter_lines():
+                pass
+
+    async def main() -> None:
+        async with caller.resource.with_streaming_response.create(**caller.arguments, stream=True) as response:
+            async for _ in response.iter_lines():
+                pass
+
+    caller.wait(main()) if caller.is_async else sync()
+
+    assert instrumented.only.attributes["gen_ai.response.finish_reasons"] in (("stop",), ("end_turn",))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_never_read(stream: bool, caller: Caller, instrumented: Spans) -> None:
+    """A response that is closed unread ends its span, as partial."""
+
+    def sync() -> None:
+        with caller.resource.with_streaming_response.create(**caller.arguments, stream=stream):
+            pass
+
+    async def main() -> None:
+        async with caller.resource.with_streaming_response.create(**caller.arguments, stream=stream):
+            pass
+
+    caller.wait(main()) if caller.is_async else sync()
+
+    span = instrumented.only
+    assert span.status == "UNSET"
+    assert span.attributes["tierwise.usage.partial"] is True
+
+
+def test_dropped(chat: Caller, instrumented: Spans) -> None:
+    """A raw stream that is let go unread ends its span."""
+    response = raw(chat, stream=True)
+
+    del response
+    gc.collect()
+
+    assert instrumented.only.attributes["tierwise.usage.partial"] is True
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_disconnected(stream: bool, chat: Caller, provider: LoopbackProvider, instrumented: Spans) -> None:
+    """A connection that breaks while a raw response is read is an error of the call."""
+    provider.script([Fault.disconnect_mid_stream(Answer("x" * 5000), after_chunks=4)])
+
+    with (
+        chat.resource.with_streaming_response.create(**chat.arguments, stream=stream) as response,
+        pytest.raises(httpx2.TransportError),
+    ):
+        response.read()
+
+    span = instrumented.only
+    assert (span.status, span.attributes["error.type"]) == ("ERROR", "RemoteProtocolError")
+
+
+def test_broken_json(chat: Caller, provider: LoopbackProvider, instrumented: Spans) -> None:
+    """A body that is not JSON reaches the user as it came; its span has no answer to tell of."""
+    provider.script([Fault.malformed_json()])
+
+    response = raw(chat)
+
+    assert response.content
+    assert instrumented.only.attributes["tierwise.usage.partial"] is True
+
+
+def test_broken_event(chat: Caller, provider: LoopbackProvider, instrumented: Spans) -> None:
+    """A broken event in a raw stream is the reader's to judge."""
+    provider.script([Fault.malformed_json()])
+
+    with chat.resource.with_streaming_response.create(**chat.arguments, stream=True) as response:
+        lines = list(response.iter_lines())
+
+    assert any(lines)
+    assert instrumented.only.attributes["tierwise.usage.partial"] is True
+
+
+def test_long_documents(
+    chat: Caller, provider: LoopbackProvider, instrumented: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer too long to keep a copy of is passed on, and its usage estimated."""
+    monkeypatch.setattr(bodies, "MAX_KEPT_BYTES", 100)
+    provider.answer(lambda _: Answer("x" * 500))
+
+    with chat.resource.with_streaming_response.create(**chat.arguments) as response:
+        body = response.json()
+
+    assert body["choices"][0]["message"]["content"] == "x" * 500
+    assert instrumented.only.attributes["tierwise.usage.estimated"] is True
+
+
+def test_our_own_error(
+    chat: Caller, instrumented: Spans, outside_pytest: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When reading along fails in our code, the user reads on."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(bodies, "as_object", fail)
+
+    with chat.resource.with_streaming_response.create(**chat.arguments) as response:
+        assert response.json()["id"]
+    with chat.resource.with_streaming_response.create(**chat.arguments, stream=True) as response:
+        assert list(response.iter_lines())
+
+    assert [span.status for span in instrumented.ended] == ["UNSET", "UNSET"]
+
+
+def test_gzip(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
+    """Bodies are read as decoded, whatever their encoding on the wire."""
+    import gzip
+    import json
+
+    import openai
+
+    body = {"id": "r1", "model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
+
+    def handle(_: httpx2.Request) -> httpx2.Response:
+        packed = gzip.compress(json.dumps(body).encode())
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        return httpx2.Response(200, headers=headers, stream=httpx2.ByteStream(packed))
+
+    with openai.OpenAI(api_key="x", http_client=httpx2.Client(transport=httpx2.MockTransport(handle))) as client:
+        ask = client.chat.completions.with_streaming_response.create
+        with ask(model="gpt-4o", messages=[{"role": "user", "content": "hi"}]) as response:
+            response.read()
+
+    assert usage(instrumented.only) == (7, 1)
