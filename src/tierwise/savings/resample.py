@@ -29,7 +29,10 @@ def resample_counts(units: int, *, draws: int, rng: np.random.Generator) -> Floa
     """How often each of `units` is drawn with replacement, shape (draws, units)."""
     if not units:
         return np.zeros((draws, 0))
-    return rng.multinomial(units, np.full(units, 1.0 / units), size=draws).astype(np.float64)
+    # Counting places is several times faster than drawing from the multinomial distribution, and the same thing.
+    drawn = rng.integers(units, size=(draws, units), dtype=np.int64)
+    drawn += (np.arange(draws) * units)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
 
 
 def interval(value: float, drawn: Floats, *, level: float, n: int, units: float, unit: str) -> Estimate:

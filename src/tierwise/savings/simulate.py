@@ -125,8 +125,9 @@ def simulate(
     """`policy` on stored traffic.
 
     A policy without rules, or off, gives back the logged cost of unrouted traffic to the last digit, and so does the
-    policy under which routed traffic was logged. Intervals are a block bootstrap: conversations are drawn again for the
-    cost of calls and, at the same time, pairs for the token ratios.
+    policy under which routed traffic was logged (size limits excepted: they look at billed tokens here, at an estimate
+    in the app). Intervals are a block bootstrap: conversations are drawn again for the cost of calls and, at the same
+    time, pairs for the token ratios.
 
     Args:
         calls: rows of the named query `calls`.

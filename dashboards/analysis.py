@@ -1,0 +1,79 @@
+"""What the library makes of the stored calls, cached like every other read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import connection
+import streamlit as st
+from filters import Filters
+
+from tierwise.evidence.estimate import Estimate, NotEnoughData
+from tierwise.recommend.verify import Verification, verify
+from tierwise.routing import policy
+from tierwise.routing.policy import Policy
+from tierwise.savings.simulate import Simulation, WhatIf, shifted, simulate
+from tierwise.savings.traffic import Traffic, read_traffic
+from tierwise.store import Store
+
+SEED = 20_261_124
+"""Of every draw: the same question gets the same answer, on every redraw and for every reader."""
+TTL_S = 30
+"""How old a simulation or a verification may be."""
+
+_Parameters = tuple[tuple[str, Any], ...]
+
+
+def forget() -> None:
+    """Drop the results that depend on the policy in force; simulations are kept by the policy they simulate."""
+    _verifications.clear()
+
+
+def simulation(selected: Filters, proposed: Policy, *, quality_floor: float | None) -> Simulation:
+    """What `proposed` would have cost on the selected traffic."""
+    return _simulation(
+        connection.source().url, _key(selected), policy.dump(proposed), quality_floor, connection.store()
+    )
+
+
+def simulated_cost(simulated: Simulation) -> Estimate | NotEnoughData:
+    """What the selected traffic would have cost, in USD."""
+    if isinstance(simulated.saving, NotEnoughData):
+        return simulated.saving
+    return shifted(simulated.saving.scaled(-1.0), float(simulated.baseline_usd))
+
+
+def verifications(selected: Filters) -> list[Verification]:
+    """What each rule did since it was put in force, within the selected time."""
+    return _verifications(connection.source().url, selected.since, connection.store())
+
+
+def _key(selected: Filters) -> _Parameters:
+    return tuple(sorted(selected.parameters.items()))
+
+
+@st.cache_resource(ttl=TTL_S, max_entries=4, show_spinner=False)
+def _traffic(url: str, parameters: _Parameters, _store: Store) -> Traffic:
+    return read_traffic(_store.query("savings_calls", **dict(parameters)))
+
+
+@st.cache_data(ttl=TTL_S, max_entries=32, show_spinner="Simulating on your traffic…")
+def _simulation(
+    url: str, parameters: _Parameters, policy_text: str, quality_floor: float | None, _store: Store
+) -> Simulation:
+    selection = dict(parameters)
+    return simulate(
+        policy.parse(policy_text, origin="the proposed policy"),
+        _traffic(url, parameters, _store),
+        _store.query("pairs", **selection),
+        shadows=_store.query("shadows", **selection),
+        as_of=datetime.now(UTC),
+        seed=SEED,
+        what_if=WhatIf(quality_floor=quality_floor),
+    )
+
+
+@st.cache_data(ttl=TTL_S, max_entries=16, show_spinner="Measuring what the rules did…")
+def _verifications(url: str, since: datetime | None, _store: Store) -> list[Verification]:
+    return verify(_store, now=datetime.now(UTC), since=since, seed=SEED)
