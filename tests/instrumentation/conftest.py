@@ -38,6 +38,7 @@ class Span:
     """A span that ended."""
 
     name: str
+    kind: str
     status: str
     """UNSET | OK | ERROR"""
     description: str | None
@@ -78,6 +79,7 @@ def _span(span: ReadableSpan) -> Span:
     assert span.end_time is not None
     return Span(
         name=span.name,
+        kind=span.kind.name,
         status=span.status.status_code.name,
         description=span.status.description,
         attributes=dict(span.attributes or {}),

@@ -186,6 +186,27 @@ def test_native_span_is_not_doubled(traced_by_both: tuple[Any, dict[str, Any]], 
     assert [span.name for span in spans.ended] == ["chat claude-opus-4-7"] * 5
 
 
+def test_native_span_of_an_async_client(
+    make_caller: Callable[[str, bool], Caller], instrumented: Spans, provider: LoopbackProvider
+) -> None:
+    """The same holds for an async client."""
+    caller = make_caller("messages", True)
+
+    async def main() -> None:
+        async with anthropic.AsyncAnthropic(
+            base_url=provider.anthropic_base_url,
+            api_key="x",
+            open_telemetry={"tracer_provider": instrumented.tracer_provider},
+        ) as client:
+            await client.messages.create(**caller.arguments)
+            async for _ in await client.messages.create(**caller.arguments, stream=True):
+                pass
+
+    caller.wait(main())
+
+    assert [span.name for span in instrumented.ended] == ["chat claude-opus-4-7"] * 2
+
+
 def test_native_spans_of_other_calls_stay(traced_by_both: tuple[Any, dict[str, Any]], spans: Spans) -> None:
     """What we do not observe keeps the span that anthropic makes."""
     client, arguments = traced_by_both

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import gzip
+import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tierwise.instrumentation import bodies
 from tierwise.testing import Answer, Fault, LoopbackProvider
@@ -213,13 +218,8 @@ def test_our_own_error(
     assert [span.status for span in instrumented.ended] == ["UNSET", "UNSET"]
 
 
-def test_gzip(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
-    """Bodies are read as decoded, whatever their encoding on the wire."""
-    import gzip
-    import json
-
-    import openai
-
+def test_gzip(instrumented: Spans) -> None:
+    """Bytes are read as decoded, whatever their encoding on the wire."""
     body = {"id": "r1", "model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
 
     def handle(_: httpx2.Request) -> httpx2.Response:
@@ -233,3 +233,36 @@ def test_gzip(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -
             response.read()
 
     assert usage(instrumented.only) == (7, 1)
+
+
+def test_past_the_stream(caller: Caller, instrumented: Spans) -> None:
+    """Whoever reads the response under a stream, as helpers of older SDKs do, is watched as well."""
+    stream = caller.stream()
+    response = stream.stream.response
+
+    async def read() -> list[str]:
+        return [line async for line in response.aiter_lines()]
+
+    lines = caller.wait(read()) if caller.is_async else list(response.iter_lines())
+
+    assert lines
+    span = instrumented.only
+    assert span.attributes["gen_ai.response.finish_reasons"] in (("stop",), ("end_turn",))
+    assert usage(span) == (1200, 64)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
+def test_events_in_any_pieces(sizes: list[int]) -> None:
+    """However the bytes of a stream are cut on the wire, they come to the same events."""
+    body = b'event: a\r\ndata: {"n": 1}\r\n\r\ndata:{"n": 2}\n\n: comment\n\ndata: [DONE]\n\ndata: {"n": 3}\n'
+    seen: list[int] = []
+    watch: Any = SimpleNamespace(add=lambda event: seen.append(event.n), reading=False)
+    reader = bodies.EventReader(watch)
+
+    start = 0
+    for size in sizes:
+        reader.feed(body[start : start + size])
+        start += size
+    reader.feed(body[start:])
+
+    assert seen == [1, 2, 3]

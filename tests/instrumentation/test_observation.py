@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from tierwise.call import Decision, Request, Usage
+from tierwise.instrumentation import observation as module
 from tierwise.instrumentation import pricing
 from tierwise.instrumentation.observation import BeingMade, Observation, call_id, span_being_made
 from tierwise.instrumentation.openai import OPENAI
@@ -175,6 +178,22 @@ def test_being_made(observe: Callable[..., Observation]) -> None:
     assert isinstance(observation.being_made(), BeingMade)
 
 
+def test_context_that_fails(
+    observe: Callable[..., Observation], outside_pytest: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where OpenTelemetry's context cannot be set, the call is made all the same."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("no context")
+
+    monkeypatch.setattr(module, "attach", fail)
+
+    with observe().being_made():
+        made = True
+
+    assert made
+
+
 def test_call_id() -> None:
     """A call is named by its ids in hex, in full length."""
     context = trace.SpanContext(trace_id=1, span_id=2, is_remote=False)
@@ -184,11 +203,6 @@ def test_call_id() -> None:
 
 def test_unsampled(observe: Callable[..., Observation], monkeypatch: pytest.MonkeyPatch) -> None:
     """A span that nobody samples is ended without building its attributes."""
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-
-    from tierwise.instrumentation import observation as module
-
     built: list[object] = []
     monkeypatch.setattr(module, "to_attributes", built.append)
     runtime = Runtime(Settings(), None, tracer_provider=TracerProvider(ALWAYS_OFF, shutdown_on_exit=False))

@@ -108,11 +108,9 @@ def test_base_url_set_anew() -> None:
 
 def test_request() -> None:
     """The request has the body as it is, what was inferred, and the tenant of the settings."""
-    given = options()
+    call = outgoing()
 
-    call = outgoing(given)
-
-    assert call.request.body is given.json_data
+    assert call.request.body == BODY
     assert (call.request.model, call.request.operation, call.request.api) == ("gpt-4o", "chat", "chat_completions")
     assert call.request.tenant == "house"
     assert call.request.use_case_id.startswith("uc_")

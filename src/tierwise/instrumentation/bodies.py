@@ -147,23 +147,34 @@ class DocumentReader:
 
 
 def watch_body(response: Any, reader: BodyReader, *, is_async: bool) -> None:
-    """Read along when the user reads the HTTP response, in whichever way: all of them come to `iter_bytes`."""
+    """Follow an HTTP response until it is read, closed or dropped."""
+    read_along(response, reader, is_async=is_async)
+    watch_close(response, reader)
+
+
+def read_along(response: Any, reader: BodyReader, *, is_async: bool) -> None:
+    """Have `reader` see the body when it is read, in whichever way: all of them come to `iter_bytes`.
+
+    Where a watched stream of the SDK reads, that sees the chunks itself; but helpers of older SDKs, and users, may go
+    round it to the response.
+    """
     weak_response = weakref.ref(response)
     if is_async:
         aiter_bytes = type(response).aiter_bytes
 
-        def read_along_async(chunk_size: int | None = None) -> AsyncGenerator[bytes]:
-            return _async_pieces(aiter_bytes(weak_response(), chunk_size), reader)
+        def aiter_along(chunk_size: int | None = None) -> AsyncGenerator[bytes]:
+            inner = aiter_bytes(weak_response(), chunk_size)
+            return inner if reader.reading else _async_pieces(inner, reader)
 
-        response.aiter_bytes = read_along_async
+        response.aiter_bytes = aiter_along
     else:
         iter_bytes = type(response).iter_bytes
 
-        def read_along(chunk_size: int | None = None) -> Generator[bytes]:
-            return _pieces(iter_bytes(weak_response(), chunk_size), reader)
+        def iter_along(chunk_size: int | None = None) -> Generator[bytes]:
+            inner = iter_bytes(weak_response(), chunk_size)
+            return inner if reader.reading else _pieces(inner, reader)
 
-        response.iter_bytes = read_along
-    watch_close(response, reader)
+        response.iter_bytes = iter_along
 
 
 @reads_along

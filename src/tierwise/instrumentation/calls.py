@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 from tierwise import evaluations
 from tierwise.call import Decision
 from tierwise.firewall import firewall
-from tierwise.instrumentation.bodies import DocumentReader, EventReader, read_document, watch_body
+from tierwise.instrumentation.bodies import DocumentReader, EventReader, read_along, read_document, watch_body
 from tierwise.instrumentation.observation import Observation, error_type
 from tierwise.instrumentation.request import Outgoing, is_repeatable, read_outgoing, with_body
 from tierwise.instrumentation.runtime import Runtime
@@ -129,15 +129,14 @@ def _prepare(
         outgoing = read_outgoing(sdk, surface, client, options, stream=stream, tenant=runtime.settings.tenant)
         request = outgoing.request
         decision = _decide(runtime, surface, outgoing)
-        fallback = None
+        body, fallback = request.body, None
         if asks := _asks_for_usage(runtime, surface, outgoing):
-            attempt = attempt.with_options(
-                with_body(options, {**request.body, "stream_options": {"include_usage": True}})
-            )
+            body = {**body, "stream_options": {"include_usage": True}}
+            attempt = attempt.with_options(with_body(options, body))
         if decision is not None and decision.changed:
             fallback = attempt
-            body = compat.adapt(attempt.options.json_data, decision.sent_model, provider=request.provider)
-            attempt = attempt.with_options(with_body(options, body))
+            routed = compat.adapt(body, decision.sent_model, provider=request.provider)
+            attempt = attempt.with_options(with_body(options, routed))
         checked = evaluations.has_check(request.use_case_id, request.use_case_name)
         observation = Observation(
             runtime,
@@ -242,6 +241,7 @@ def _watch(prepared: Prepared, answer: Any) -> None:
         watch = StreamWatch(observation, surface.accumulator(observation.keeps_text), hides_usage=prepared.hides_usage)
         if response is None:
             watch_stream(answer, watch, is_async=is_async)
+            read_along(answer.response, EventReader(watch), is_async=is_async)
         else:
             watch_body(response, EventReader(watch), is_async=is_async)
     elif response is None:

@@ -211,11 +211,12 @@ def _set_up_metrics() -> None:
 
 def flush_at_exit() -> None:
     """Deliver the last spans, for `FLUSH_AT_EXIT_S` at the most."""
-    with firewall("flushing at exit"):
+    timeout_ms = int(FLUSH_AT_EXIT_S * 1000)
+    with firewall("finishing calls at exit"):
         dropped.wait_until_finished(0.5)
-        pricing.give_up_waiting()
-        timeout_ms = int(FLUSH_AT_EXIT_S * 1000)
-        for processor, exporter in _processors:
+    pricing.give_up_waiting()
+    for processor, exporter in _processors:
+        with firewall("delivering spans at exit"):
             exporter.begin_closing()
             batches = getattr(processor, "_batch_processor", None)
             if batches is None:
@@ -223,7 +224,8 @@ def flush_at_exit() -> None:
             else:
                 # The processor's own shutdown() has no parameter for the time it may take.
                 batches.shutdown(timeout_millis=timeout_ms)
-        if _own_meters is not None:
+    if _own_meters is not None:
+        with firewall("delivering metrics at exit"):
             _own_meters.shutdown(timeout_millis=timeout_ms)
 
 

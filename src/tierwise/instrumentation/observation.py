@@ -246,20 +246,22 @@ class Observation:
 
 
 class BeingMade:
-    """Context manager under which an observed call is made."""
+    """Context manager under which an observed call is made. It never raises: it is all that is ours around the call."""
 
     __slots__ = ("_context", "_span", "_token")
 
     def __init__(self, span: Span, context: Context | None) -> None:
         self._span = span
-        self._context = set_value(_BEING_MADE, span, set_span_in_context(span, context))
+        self._context = context
+        self._token: Token[Context] | None = None
 
     def __enter__(self) -> None:
-        self._token: Token[Context] = attach(self._context)
+        with firewall("making a call's span current"):
+            self._token = attach(set_value(_BEING_MADE, self._span, set_span_in_context(self._span, self._context)))
 
     def __exit__(self, *_: object) -> None:
         # A coroutine may be closed from a context that never entered it; there is nothing to leave there.
-        if get_current_span() is self._span:
+        if self._token is not None and get_current_span() is self._span:
             detach(self._token)
 
 

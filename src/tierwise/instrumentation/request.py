@@ -9,7 +9,7 @@ import copy
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from tierwise.call import Request
 from tierwise.context import current_use_case
@@ -58,18 +58,23 @@ class Endpoint(NamedTuple):
     """Whether the address names the model, as an Azure client bound to one deployment does."""
 
 
-_endpoints: WeakKeyDictionary[Any, tuple[Any, Endpoint]] = WeakKeyDictionary()
-"""Client → (its base URL, where that is)."""
+_endpoints: dict[int, tuple[ref[Any], Any, Endpoint]] = {}
+"""id of a client → (the client, its base URL, where that is)."""
+_MAX_ENDPOINTS = 1024
 
 
 def endpoint(sdk: Sdk, client: Any) -> Endpoint:
     """Where `client` sends its requests, and to whom they are billed."""
     url = client.base_url
-    known = _endpoints.get(client)
-    # A client's base URL can be set anew, and is another object then.
-    if known is None or known[0] is not url:
-        known = _endpoints[client] = (url, _endpoint(sdk, client, url))
-    return known[1]
+    known = _endpoints.get(id(client))
+    # Ids are used again, and a client's base URL can be set anew: it is another object then.
+    if known is not None and known[0]() is client and known[1] is url:
+        return known[2]
+    if len(_endpoints) >= _MAX_ENDPOINTS:
+        _endpoints.clear()
+    found = _endpoint(sdk, client, url)
+    _endpoints[id(client)] = (ref(client), url, found)
+    return found
 
 
 def _endpoint(sdk: Sdk, client: Any, url: Any) -> Endpoint:

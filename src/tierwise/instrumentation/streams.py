@@ -194,7 +194,9 @@ def _unbound_iterator(stream: Any) -> Any:
     openai's generator is bound to the stream that holds it, a cycle that only the garbage collector ends. Made on a
     copy, as anthropic makes its own, it lets a dropped stream and its connection go at once.
     """
-    if not hasattr(type(stream), "__stream__"):
+    own = getattr(type(stream), "__stream__", None)
+    if own is None or not own.__module__.endswith("._streaming"):
+        # A class with an iteration of its own may keep state, which has to be the stream's.
         return stream._iterator
     twin = copy.copy(stream)
     vars(twin).pop("_iterator", None)
