@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -207,3 +208,15 @@ def test_callbacks_run_when_the_list_is_loaded() -> None:
 
     assert prices.when_ready(lambda: ran.append(True))
     assert ran == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on POSIX only")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_can_load_the_list() -> None:
+    """A child forked while another thread holds the loader's lock can still wait for the price list."""
+    with prices._lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if prices.when_ready(lambda: None) else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -8,6 +8,7 @@ holds the result to genai-prices' own `calc_price`.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -289,6 +290,18 @@ _loaded = threading.Event()
 _lock = threading.Lock()
 _waiting: list[Callable[[], None]] = []
 _thread: threading.Thread | None = None
+
+
+def _begin_in_child() -> None:
+    """In a forked child: the lock may be held by a thread, and callbacks wait for one, that stayed with the parent."""
+    global _lock, _thread
+    _lock = threading.Lock()
+    _thread = None
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def load() -> None:
