@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tierwise import semconv as sc
 from tierwise.firewall import firewall
-from tierwise.settings import DEFAULT_ENDPOINT, Settings
+from tierwise.otlp_delivery import (
+    collector_headers,
+    is_disabled,
+    is_off,
+    names_collector,
+    quiet,
+    session_without_foreign_headers,
+    standard_endpoint,
+)
+from tierwise.settings import Settings
 
 if TYPE_CHECKING:
     import requests
@@ -29,11 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tierwise")
 
 _LAST_WORD_S = 0.25
-_NOISY_LOGGERS = (
-    "opentelemetry.exporter.otlp.common.http",
-    "opentelemetry.exporter.otlp.proto.http._log_exporter",
-    "urllib3.connectionpool",
-)
 
 
 def warm_up() -> None:
@@ -145,51 +148,20 @@ class EvaluationExport:
 
 def exporters(settings: Settings) -> list[LogRecordExporter]:
     """Where evaluations go, none when OpenTelemetry is turned off."""
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if is_disabled():
         return []
-    standard = _standard_endpoint() if os.environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() != "none" else None
-    names_collector = bool(os.environ.get("TIERWISE_ENDPOINT")) or settings.endpoint != DEFAULT_ENDPOINT
+    standard = None if is_off("LOGS") else standard_endpoint("LOGS")
     found: list[LogRecordExporter] = []
     if standard is not None:
         found.append(_quiet_exporter(standard, headers=None, session=None))
-    if standard is None or names_collector:
-        headers = {"authorization": f"Bearer {settings.token}"} if settings.token else {}
+    if standard is None or names_collector(settings):
+        headers = collector_headers(settings)
         endpoint = f"{settings.endpoint}/v1/logs"
         if endpoint != standard:
-            found.append(_quiet_exporter(endpoint, headers=headers, session=_session_without_foreign_headers(headers)))
+            found.append(
+                _quiet_exporter(endpoint, headers=headers, session=session_without_foreign_headers(headers, "LOGS"))
+            )
     return found
-
-
-def _standard_endpoint() -> str | None:
-    """The full URL that OpenTelemetry's own variables give; None when they give none."""
-    own = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
-    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return own or (f"{base.rstrip('/')}/v1/logs" if base else None)
-
-
-def _session_without_foreign_headers(own: dict[str, str]) -> requests.Session:
-    """An HTTP session that drops what OTEL_EXPORTER_OTLP_HEADERS adds: keys meant for another backend."""
-    import requests
-    from opentelemetry.util.re import parse_env_headers
-
-    given = (os.environ.get(f"OTEL_EXPORTER_OTLP_{part}HEADERS", "") for part in ("", "LOGS_"))
-    foreign = {name for text in given for name in parse_env_headers(text, liberal=True)} - own.keys()
-
-    def drop_foreign(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        for name in foreign:
-            request.headers.pop(name, None)
-        return request
-
-    session = requests.Session()
-    session.auth = drop_foreign
-    return session
-
-
-_exporting_threads: set[int] = set()
-
-
-def _is_not_ours(record: logging.LogRecord) -> bool:
-    return record.thread not in _exporting_threads
 
 
 def _quiet_exporter(
@@ -203,12 +175,8 @@ def _quiet_exporter(
         warned = False
 
         def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-            thread = threading.get_ident()
-            _exporting_threads.add(thread)
-            try:
+            with quiet:
                 result = super().export(batch)
-            finally:
-                _exporting_threads.discard(thread)
             if result is not LogRecordExportResult.SUCCESS and not self.warned:
                 self.warned = True
                 logger.warning(
@@ -218,8 +186,5 @@ def _quiet_exporter(
                 )
             return result
 
-    for name in _NOISY_LOGGERS:
-        noisy: Any = logging.getLogger(name)
-        if _is_not_ours not in noisy.filters:
-            noisy.addFilter(_is_not_ours)
+    quiet.install()
     return QuietLogExporter(endpoint=endpoint, headers=headers, session=session)

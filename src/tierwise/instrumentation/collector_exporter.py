@@ -7,49 +7,15 @@ and the way out; while the collector stays away each batch gets a single try, an
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 from typing import Protocol
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from tierwise.otlp_delivery import quiet
+
 logger = logging.getLogger("tierwise")
-
-_NOISY_LOGGERS = (
-    "opentelemetry.exporter.otlp.common.http",
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-    "urllib3.connectionpool",
-)
-
-
-class _Quiet(logging.Filter):
-    """Keeps back what the OTLP exporter logs while one of ours exports on this thread, and remembers the last of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._local = threading.local()
-
-    def __enter__(self) -> None:
-        self._local.exporting = True
-        self._local.last = ""
-
-    def __exit__(self, *_: object) -> None:
-        self._local.exporting = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if not getattr(self._local, "exporting", False):
-            return True
-        if record.levelno >= logging.WARNING:
-            self._local.last = record.getMessage()
-        return False
-
-    @property
-    def last(self) -> str:
-        return self._local.last
-
-
-_quiet = _Quiet()
 
 
 class MakeExporter(Protocol):
@@ -72,8 +38,7 @@ class CollectorExporter(SpanExporter):
     """
 
     def __init__(self, make: MakeExporter, address: str, way_out: str) -> None:
-        for name in _NOISY_LOGGERS:
-            logging.getLogger(name).addFilter(_quiet)
+        quiet.install()
         self._make = make
         self._address = address
         self._way_out = way_out
@@ -90,7 +55,7 @@ class CollectorExporter(SpanExporter):
             # One failed try at the end is enough: the process waits for this.
             self.lost_spans += len(spans)
             return SpanExportResult.FAILURE
-        with _quiet:
+        with quiet:
             result = self._choose().export(spans)
         if result is SpanExportResult.SUCCESS:
             if self._away:
@@ -104,7 +69,7 @@ class CollectorExporter(SpanExporter):
             logger.warning(
                 "Spans cannot be delivered to %s (%s). Your calls are not affected. %s",
                 self._address,
-                _quiet.last or "no answer",
+                quiet.last or "no answer",
                 self._way_out,
             )
         return result
@@ -137,5 +102,5 @@ class CollectorExporter(SpanExporter):
     @staticmethod
     def _shut(exporter: SpanExporter | None) -> None:
         if exporter is not None:
-            with _quiet:
+            with quiet:
                 exporter.shutdown()

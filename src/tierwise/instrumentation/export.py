@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,15 @@ from opentelemetry import metrics, trace
 from tierwise import semconv as sc
 from tierwise.firewall import firewall
 from tierwise.instrumentation import dropped, pricing
-from tierwise.settings import DEFAULT_ENDPOINT, Settings
+from tierwise.otlp_delivery import (
+    collector_headers,
+    is_disabled,
+    is_off,
+    names_collector,
+    session_without_foreign_headers,
+    standard_endpoint,
+)
+from tierwise.settings import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -30,18 +37,6 @@ FLUSH_AT_EXIT_S = 2.0
 """How long a process that ends waits for its last spans to be delivered."""
 
 
-def _collector_headers(settings: Settings) -> dict[str, str]:
-    return {"authorization": f"Bearer {settings.token}"} if settings.token else {}
-
-
-def _standard_endpoint(signal: str) -> str | None:
-    """The full URL that the standard variables give for a signal; None when they give none."""
-    if own := os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"):
-        return own
-    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return f"{base.rstrip('/')}/v1/{signal.lower()}" if base else None
-
-
 # --- set-up, once a process -------------------------------------------------------------------------------------------
 
 _lock = threading.Lock()
@@ -50,11 +45,6 @@ _own_meters: MeterProvider | None = None
 _fed: Any = None
 """The app's provider that also feeds our collector."""
 _processors: list[tuple[BatchSpanProcessor, CollectorExporter]] = []
-
-
-def is_disabled() -> bool:
-    """Whether the user turned OpenTelemetry off."""
-    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def set_up_exporting(settings: Settings) -> bool:
@@ -72,7 +62,7 @@ def set_up_exporting(settings: Settings) -> bool:
             _own_provider = provider = _new_provider(settings)
             trace.set_tracer_provider(provider)
             _set_up_metrics()
-        elif provider is not _own_provider and provider is not _fed and _names_collector(settings):
+        elif provider is not _own_provider and provider is not _fed and names_collector(settings):
             _fed = provider
             # Only the SDK's providers take processors.
             add = getattr(provider, "add_span_processor", None)
@@ -81,22 +71,18 @@ def set_up_exporting(settings: Settings) -> bool:
         return provider is _own_provider
 
 
-def _names_collector(settings: Settings) -> bool:
-    return bool(os.environ.get("TIERWISE_ENDPOINT")) or settings.endpoint != DEFAULT_ENDPOINT
-
-
 def _new_provider(settings: Settings) -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     # Its own handler at exit may wait half a minute for a collector that is away.
     provider = TracerProvider(shutdown_on_exit=False)
-    if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
+    if is_off("TRACES"):
         return provider
-    standard = _standard_endpoint("TRACES")
+    standard = standard_endpoint("TRACES")
     if standard:
         provider.add_span_processor(_remembered(BatchSpanProcessor, _standard_exporter(standard)))
-    if not standard or _names_collector(settings):
+    if not standard or names_collector(settings):
         exporter = _collector_exporter(settings)
         provider.add_span_processor(_only_ours(exporter) if standard else _remembered(BatchSpanProcessor, exporter))
     return provider
@@ -130,12 +116,12 @@ def _collector_exporter(settings: Settings) -> CollectorExporter:
     def make(timeout_s: float | None) -> SpanExporter:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        headers = _collector_headers(settings)
+        headers = collector_headers(settings)
         return OTLPSpanExporter(
             endpoint=f"{settings.endpoint}/v1/traces",
             headers=headers,
             timeout=timeout_s,
-            session=_session_without_foreign_headers(headers),
+            session=session_without_foreign_headers(headers, "TRACES"),
         )
 
     return CollectorExporter(
@@ -143,24 +129,6 @@ def _collector_exporter(settings: Settings) -> CollectorExporter:
         settings.endpoint,
         "Start a collector there with `tierwise up`, or set TIERWISE_ENDPOINT to the one you have.",
     )
-
-
-def _session_without_foreign_headers(own: Mapping[str, str]) -> Any:
-    """An HTTP session that drops what OTEL_EXPORTER_OTLP_HEADERS adds: keys meant for another backend."""
-    import requests
-    from opentelemetry.util.re import parse_env_headers
-
-    given = (os.environ.get(f"OTEL_EXPORTER_OTLP_{part}HEADERS", "") for part in ("", "TRACES_"))
-    foreign = {name for text in given for name in parse_env_headers(text, liberal=True)} - own.keys()
-
-    def drop_foreign(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        for name in foreign:
-            request.headers.pop(name, None)
-        return request
-
-    session = requests.Session()
-    session.auth = drop_foreign
-    return session
 
 
 def _standard_exporter(endpoint: str) -> CollectorExporter:
