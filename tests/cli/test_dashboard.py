@@ -7,6 +7,7 @@ import pytest
 
 from tierwise.cli import dashboard
 from tierwise.errors import TierwiseError
+from tierwise.settings import Settings
 
 if TYPE_CHECKING:
     from cli.conftest import RunCommand
@@ -45,3 +46,16 @@ def test_a_taken_port(run: RunCommand) -> None:
 
     assert found.code == 1
     assert "cannot listen on" in found.err
+
+
+def test_off_loopback_it_answers_to_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Served on another address, the dashboard accepts that address and this machine's name, and no others."""
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(dashboard, "require_free_port", lambda *_: None)
+    monkeypatch.setattr(dashboard.subprocess, "Popen", lambda command, *, env, **_: started.append(env))
+
+    dashboard.start(Settings(), db="memory:", host="192.0.2.7")
+    dashboard.start(Settings(), db="memory:")
+
+    assert started[0]["STREAMLIT_SERVER_ALLOWED_HOSTS"].split()[:2] == ["192.0.2.7", socket.gethostname()]
+    assert "STREAMLIT_SERVER_ALLOWED_HOSTS" not in started[1]

@@ -251,6 +251,32 @@ class TestReplay:
 
         assert store.landed_sequence() == 8
 
+    def test_body_that_cannot_be_read_any_more_is_kept(
+        self, store: DuckDBStore, batch: Make, tmp_path: Path, write_segment: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A stored body that no longer decodes does not keep the collector from starting, and is not thrown away."""
+        path = write_segment((1, batch(1)), (2, Body("traces", PROTOBUF, "", b"\xff")), (3, batch(3)))
+
+        Intake(store, tmp_path / "ingest").stop()
+
+        assert stored(store) == [1, 3]
+        assert (tmp_path / "ingest" / "damaged" / path.name).exists()
+        assert "cannot be read any more" in caplog.text
+
+    def test_letters_of_another_file_hide_nothing(self, store: DuckDBStore, batch: Make, tmp_path: Path) -> None:
+        """When the file was replaced by a new one, sequences of old letters are not given to new requests."""
+        letters = tmp_path / "ingest" / "dead-letters"
+        letters.mkdir(parents=True)
+        for sequence in (1, 2, 3):
+            (letters / f"{sequence:020d}.traces.pb").write_bytes(b"")
+
+        intake = Intake(store, tmp_path / "ingest")
+        intake.accept(batch(1))
+        intake.stop()
+
+        assert stored(store) == [1]
+        assert store.landed_sequence() == 4
+
 
 class TestTrouble:
     def test_poison_is_set_aside(
@@ -321,6 +347,22 @@ class TestTrouble:
         intake.flush()
 
         assert intake.trouble is None
+        assert stored(store) == [1]
+        assert not (tmp_path / "ingest" / "dead-letters").exists()
+
+    def test_surprise_does_not_end_the_landing(
+        self, store: DuckDBStore, intake: Intake, batch: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An error that nobody foresaw is trouble that passes: nothing is set aside and landing goes on."""
+        monkeypatch.setattr(lander, "_RETRY_S", (0.02,))
+        with monkeypatch.context() as patch:
+            break_land(patch, store, MemoryError(), poison=None)
+            intake.accept(batch(1))
+            while intake.trouble is None:
+                time.sleep(0.01)
+            assert intake.trouble == "MemoryError"
+        intake.flush()
+
         assert stored(store) == [1]
         assert not (tmp_path / "ingest" / "dead-letters").exists()
 

@@ -48,7 +48,7 @@ def test_what_comes_together_lands_together(one: Lander, entry: Make, landed: li
     for sequence in range(1, 21):
         one.submit(entry(sequence))
     one.start()
-    assert one.wait_until_idle(10)
+    assert one.wait_until_landed(10)
 
     assert landed == [20]
     assert store.query("calls").num_rows == 20
@@ -114,6 +114,6 @@ def test_idle_moment_is_used_for_a_checkpoint(
     one.submit(entry(1))
 
     assert done.wait(5)
-    one.wait_until_idle(1)
+    one.wait_until_landed(1)
     one.stop()
     assert checkpoints == [1]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Generator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tierwise.call import Call, Cost, Evaluation, Usage
-from tierwise.ingest.serve import running_collector
+from tierwise.ingest.app import create_app
+from tierwise.ingest.intake import Intake
 from tierwise.store import Store, open_store
 from tierwise.store.duckdb import DuckDBStore
 from tierwise.store.rows import CallRecord
@@ -29,12 +34,48 @@ def memory() -> Generator[DuckDBStore]:
     store.close()
 
 
+@pytest.fixture(scope="module")
+def untouched() -> Generator[DuckDBStore]:
+    """An empty store for tests that do not write, or try in vain."""
+    store = DuckDBStore.open(None)
+    yield store
+    store.close()
+
+
+class Switchboard:
+    """An ASGI application that is another one from test to test, so that one server does for all."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def switchboard() -> Generator[tuple[Switchboard, str]]:
+    """A server on loopback, and its URL."""
+    board = Switchboard()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(board, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield board, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
 @pytest.fixture(params=["memory", "duckdb", "remote"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path, switchboard: tuple[Switchboard, str]) -> Generator[Store]:
     """An empty store, in each of the ways there are."""
     if request.param == "remote":
-        with running_collector(tmp_path / "calls.duckdb") as collector:
-            yield open_store(collector.url)
+        board, url = switchboard
+        behind = DuckDBStore.open(None)
+        intake = Intake(behind, tmp_path / "ingest")
+        board.app = create_app(behind, intake)
+        yield open_store(url)
+        intake.stop()
+        behind.close()
         return
     opened = open_store("memory:" if request.param == "memory" else f"duckdb:{tmp_path / 'calls.duckdb'}")
     yield opened

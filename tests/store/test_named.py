@@ -23,19 +23,19 @@ class TestEveryQuery:
         assert text.startswith("-- ")
         assert set(re.findall(r"\$(\w+)", header)) == set(statement.named_parameters)
 
-    def test_header_names_every_column(self, name: str, memory: DuckDBStore) -> None:
+    def test_header_names_every_column(self, name: str, untouched: DuckDBStore) -> None:
         """Every column is named in the header, with or without a prefix said there, unless it says "every column"."""
         header = " ".join(line for line in named.text(name).splitlines() if line.startswith("--"))
 
-        columns = memory.query(name).column_names
+        columns = untouched.query(name).column_names
 
         words = set(re.findall(r"\w+", header))
         bare = [column.removeprefix("strong_").removeprefix("weak_") for column in columns]
         assert "every typed column" in header or [column for column in bare if column not in words] == []
 
-    def test_empty_store_answers(self, name: str, memory: DuckDBStore) -> None:
+    def test_empty_store_answers(self, name: str, untouched: DuckDBStore) -> None:
         """A query on an empty store answers, and with no figure made up: whatever is no count is NULL."""
-        table = memory.query(name)
+        table = untouched.query(name)
 
         counts = {0, None}
         for row in table.to_pylist():

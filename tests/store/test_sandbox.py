@@ -15,10 +15,10 @@ from tierwise.store.duckdb import DuckDBStore
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM glob('/etc/*')",
         "SELECT * FROM parquet_scan('/etc/passwd')",
-        "COPY llm_calls TO '/tmp/tierwise-test.csv'",
-        "COPY (SELECT 1) TO '/tmp/tierwise-test.csv'",
-        "EXPORT DATABASE '/tmp/tierwise-test'",
-        "ATTACH '/tmp/tierwise-test.duckdb' AS other",
+        "COPY llm_calls TO 'made.csv'",
+        "COPY (SELECT 1) TO 'made.csv'",
+        "EXPORT DATABASE 'made'",
+        "ATTACH 'made.duckdb' AS other",
         "INSTALL httpfs",
         "LOAD httpfs",
         "PRAGMA enable_profiling",
@@ -37,7 +37,7 @@ from tierwise.store.duckdb import DuckDBStore
         "WITH x AS (SELECT 1) DELETE FROM landed",
         "EXPLAIN ANALYZE DELETE FROM landed",
         "SELECT * FROM force_checkpoint()",
-        "SELECT * FROM enable_logging('QueryLog', storage = 'file', storage_path = '/tmp/tierwise-test-log')",
+        "SELECT * FROM enable_logging('QueryLog', storage = 'file', storage_path = 'made-log')",
         "EXPLAIN ANALYZE SELECT 1",
         "SELECT * FROM arrow_scan(1, 2, 3)",
         'SELECT * FROM "ARROW_SCAN"(1, 2, 3)',
@@ -48,13 +48,17 @@ from tierwise.store.duckdb import DuckDBStore
         "SELECT * FROM text",
     ],
 )
-def test_statement_is_refused(memory: DuckDBStore, text: str) -> None:
+def test_statement_is_refused(
+    untouched: DuckDBStore, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQL neither writes nor reaches files, settings, extensions or Python variables."""
-    with pytest.raises(QueryError):
-        memory.sql(text)
+    monkeypatch.chdir(tmp_path)
 
-    assert memory.landed_sequence() == 0
-    assert not list(Path("/tmp").glob("tierwise-test*"))
+    with pytest.raises(QueryError):
+        untouched.sql(text)
+
+    assert untouched.landed_sequence() == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -73,21 +77,21 @@ def test_statement_is_refused(memory: DuckDBStore, text: str) -> None:
         ("SELECT a.* FROM range(5) a ORDER BY ALL DESC", 5),
     ],
 )
-def test_reading_works(memory: DuckDBStore, text: str, rows: int) -> None:
+def test_reading_works(untouched: DuckDBStore, text: str, rows: int) -> None:
     """Every way to ask without changing anything works."""
-    assert memory.sql(text).num_rows == rows
+    assert untouched.sql(text).num_rows == rows
 
 
-def test_order_survives_the_limits(memory: DuckDBStore) -> None:
+def test_order_survives_the_limits(untouched: DuckDBStore) -> None:
     """The statement's own order is the order of the rows."""
-    table = memory.sql("SELECT range AS n FROM range(50000) ORDER BY n DESC")
+    table = untouched.sql("SELECT range AS n FROM range(50000) ORDER BY n DESC")
 
     assert table["n"].to_pylist() == list(range(49_999, -1, -1))
 
 
-def test_huge_result_is_refused(memory: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that are too large together are refused before they fill the memory."""
+def test_huge_result_is_refused(untouched: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are too large together are refused before they fill the untouched."""
     monkeypatch.setattr("tierwise.store.sandbox.MAX_RESULT_BYTES", 1024 * 1024)
 
     with pytest.raises(QueryError, match="1 MiB"):
-        memory.sql("SELECT repeat('x', 1000) AS x FROM range(5000)")
+        untouched.sql("SELECT repeat('x', 1000) AS x FROM range(5000)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -12,6 +13,7 @@ from pathlib import Path
 import tierwise
 from tierwise.cli.options import add_store, port, resolved
 from tierwise.cli.processes import require_free_port, stopped_at_the_end
+from tierwise.cli.terminal import warn
 from tierwise.errors import MissingExtra, TierwiseError
 from tierwise.settings import Settings
 
@@ -22,6 +24,7 @@ EXAMPLES = """\
 
 DEFAULT_PORT = 8501
 LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -34,6 +37,8 @@ def run(options: Namespace) -> int:
     settings = resolved(options)
     with stopped_at_the_end(start(settings, db=settings.db, host=options.host, port=options.port)) as process:
         print(f"dashboard at http://{options.host}:{options.port}, store {settings.db}", flush=True)
+        if options.host not in LOOPBACK_NAMES:
+            warn("the dashboard has no login: whoever reaches it can change the policy")
         return process.wait()
 
 
@@ -52,6 +57,10 @@ def start(settings: Settings, *, db: str, host: str = LOOPBACK, port: int = DEFA
     app = app_path()
     require_free_port(host, port, "dashboard", "--dashboard-port or --port")
     environment = {**os.environ, "TIERWISE_DB": db, "TIERWISE_ENDPOINT": settings.endpoint}
+    if host not in LOOPBACK_NAMES:
+        # It answers only to names it knows, so that a web page elsewhere cannot reach it under one of its own.
+        names = f"{host} {socket.gethostname()} 127.0.0.1 localhost"
+        environment.setdefault("STREAMLIT_SERVER_ALLOWED_HOSTS", names)
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
     command += ["--server.address", host, "--server.port", str(port)]

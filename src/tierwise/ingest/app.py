@@ -22,7 +22,7 @@ from tierwise.ingest.otlp import PayloadTooLarge, UnsupportedPayload
 from tierwise.ingest.wal import Body
 from tierwise.store import Store
 
-_ACCEPTING_THREADS: Final = 32
+_ACCEPTING_THREADS: Final = 16
 _READING_THREADS: Final = 8
 
 

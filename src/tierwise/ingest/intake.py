@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from tierwise.store.duckdb import DuckDBStore
 
 log = logging.getLogger(__name__)
 
-MAX_BACKLOG_BYTES: Final = 128 * 1024 * 1024
+MAX_BACKLOG_BYTES: Final = 64 * 1024 * 1024
 """Decompressed bytes that may wait to be landed; past it the answer is 503 until some are."""
 _REMEMBERED_BODIES: Final = 65_536
 _REPLAY_BYTES: Final = 16 * 1024 * 1024
@@ -92,15 +93,14 @@ class Intake:
             Unavailable: the backlog or the disk is full, or the collector is stopping.
         """
         started = time.perf_counter()
+        # Before the work of reading it: a collector that is behind has none to spare.
+        self._require_room(0)
         payload = otlp.read(body.signal, body.content, kind=body.kind, encoding=body.encoding)
         digest = hashlib.blake2b(body.content, digest_size=16, person=body.signal.encode()).digest()
         with self._lock:
-            if self._stopping:
-                raise Unavailable("the collector is stopping")
             durable = self._seen.get(digest)
             if durable is None:
-                if self._backlog_bytes + payload.size > self._max_backlog_bytes and self._backlog_bytes:
-                    raise Unavailable("too much waits to be landed")
+                self._require_room(payload.size)
                 self._backlog_bytes += payload.size
                 durable = self._seen[digest] = self._log.append(body, payload)
                 while len(self._seen) > _REMEMBERED_BODIES:
@@ -120,6 +120,12 @@ class Intake:
         self._count(payload, repeated=repeated, seconds=time.perf_counter() - started)
         return Receipt(payload.refusals)
 
+    def _require_room(self, size: int) -> None:
+        if self._stopping:
+            raise Unavailable("the collector is stopping")
+        if self._backlog_bytes and self._backlog_bytes + size > self._max_backlog_bytes:
+            raise Unavailable("too much waits to be landed")
+
     def _count(self, payload: otlp.Payload, *, repeated: bool, seconds: float) -> None:
         if repeated:
             self.metrics.add("tierwise_requests_repeated_total")
@@ -130,7 +136,7 @@ class Intake:
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything acknowledged so far can be queried; False when that takes longer."""
-        return self._lander.wait_until_idle(timeout_s)
+        return self._lander.wait_until_landed(timeout_s)
 
     def stop(self) -> None:
         """Take nothing more, land what was acknowledged, and leave the folder tidy. Stopping twice is fine."""
@@ -148,33 +154,48 @@ class Intake:
             self._wal.landed(sequence)
 
     def _replay(self, landed: int) -> int:
-        """Land what segments hold beyond `landed`, and remove them. Returns the last sequence known."""
-        last_sequence = landed
+        """Land what segments hold beyond `landed`, and remove them. Returns the last sequence ever given out."""
+        # A letter's sequence must not be given out again, even where the file it was meant for is another by now.
+        last_sequence = max(landed, self._lander.last_letter())
         replayed = 0
         for path in segment_paths(self._folder):
             segment = read_segment(path)
             last_sequence = max([last_sequence, *(sequence for sequence, _ in segment.bodies)])
-            entries: list[Durable] = []
-            for sequence, body in segment.bodies:
-                if sequence <= landed:
-                    continue
-                payload = otlp.read(body.signal, body.content, kind=body.kind, encoding=body.encoding)
-                entries.append(Durable(sequence, body, payload))
-                if sum(entry.payload.size for entry in entries) >= _REPLAY_BYTES:
-                    self._lander.land(entries)
-                    entries = []
-                replayed += 1
-            if entries:
+            readable = [
+                entry for sequence, body in segment.bodies if (entry := _read_again(sequence, body)) is not None
+            ]
+            for entries in _transactions(readable):
                 self._lander.land(entries)
-            if segment.damaged:
+            replayed += len(readable)
+            if segment.damaged or len(readable) < len(segment.bodies):
                 kept = self._folder / "damaged" / path.name
                 kept.parent.mkdir(exist_ok=True)
                 path.replace(kept)
-                log.error(
-                    "a segment of the write-ahead log is damaged; what could be read is stored, the rest: %s", kept
-                )
+                log.error("a write-ahead segment is damaged; what could be read is stored, the rest is in %s", kept)
             else:
                 path.unlink()
         if replayed:
-            log.info("replayed %d requests that were acknowledged before the last stop", replayed)
+            log.info("looked through %d requests that were acknowledged before the last stop", replayed)
         return last_sequence
+
+
+def _read_again(sequence: int, body: Body) -> Durable | None:
+    try:
+        payload = otlp.read(body.signal, body.content, kind=body.kind, encoding=body.encoding)
+    except TierwiseError as error:
+        log.error("request %d was acknowledged and cannot be read any more: %s", sequence, error)
+        return None
+    return Durable(sequence, body, payload)
+
+
+def _transactions(entries: Sequence[Durable]) -> Iterator[list[Durable]]:
+    group: list[Durable] = []
+    size = 0
+    for entry in entries:
+        group.append(entry)
+        size += entry.payload.size
+        if size >= _REPLAY_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

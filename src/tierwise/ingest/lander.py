@@ -17,7 +17,7 @@ from tierwise.errors import StoreError
 from tierwise.ingest.arrivals import Arrivals, read_arrivals
 from tierwise.ingest.metrics import Metrics
 from tierwise.ingest.otlp import PROTOBUF
-from tierwise.ingest.wal import Durable
+from tierwise.ingest.wal import Durable, sync_folder
 from tierwise.store.duckdb import DuckDBStore
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _IDLE_BEFORE_CHECKPOINT_S: Final = 5.0
 _RETRY_S: Final = (0.2, 1.0, 5.0)
 
 _NOT_THE_PAYLOADS_FAULT: Final = (
+    duckdb.ConnectionException,
     duckdb.FatalException,
     duckdb.InterruptException,
     duckdb.IOException,
@@ -60,11 +61,11 @@ class Lander:
         self._metrics = metrics
         self._on_landed = on_landed
         self._waiting: deque[Durable] = deque()
+        self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
-        self._busy = False
         self._uncheckpointed_bytes = 0
-        self._landed_sequence = store.landed_sequence()
+        self._landed_sequence = self._submitted_sequence = store.landed_sequence()
         self._trouble: str | None = None
         self._thread = threading.Thread(target=self._run, name="tierwise-lander", daemon=True)
 
@@ -81,12 +82,15 @@ class Lander:
         """Land a body; entries come in sequence."""
         with self._changed:
             self._waiting.append(entry)
+            self._waiting_bytes += entry.payload.size
+            self._submitted_sequence = entry.sequence
             self._changed.notify_all()
 
-    def wait_until_idle(self, timeout_s: float) -> bool:
-        """Wait until everything submitted is in the store; False when that takes longer."""
+    def wait_until_landed(self, timeout_s: float) -> bool:
+        """Wait until everything submitted so far is in the store; False when that takes longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
+            submitted = self._submitted_sequence
+            return self._changed.wait_for(lambda: self._landed_sequence >= submitted, timeout_s)
 
     def stop(self) -> None:
         """Land what was submitted, as far as the store allows, and end the thread."""
@@ -121,6 +125,8 @@ class Lander:
                 evaluations=arrivals.evaluations,
                 sequence=entries[-1].sequence,
             )
+        except (MemoryError, OSError):
+            raise
         except Exception as error:
             if isinstance(error, StoreError) and isinstance(error.__cause__, _NOT_THE_PAYLOADS_FAULT):
                 raise
@@ -166,9 +172,14 @@ class Lander:
             file.write(entry.body.content)
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(self._dead_letters)
         reason = letter.with_name(f"{letter.name}.reason.txt")
         reason.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
         self._metrics.add("tierwise_dead_letters_total")
+
+    def last_letter(self) -> int:
+        """The highest sequence that was ever set aside; 0 when none was."""
+        return max((int(path.name[:20]) for path in self._dead_letters.glob("[0-9]*")), default=0)
 
     def _letter(self, entry: Durable) -> Path:
         body = entry.body
@@ -188,23 +199,20 @@ class Lander:
     def _next_entries(self) -> list[Durable] | None:
         """The entries of the next transaction; empty after an idle while, None when stopping and nothing is left."""
         with self._changed:
-            self._busy = False
+            # Whoever waits for what has landed meanwhile.
             self._changed.notify_all()
             if not self._changed.wait_for(lambda: self._waiting or self._stopping, _IDLE_BEFORE_CHECKPOINT_S):
                 return []
             if not self._waiting:
                 return None
-            self._changed.wait_for(lambda: self._stopping or self._has_full_transaction(), _LINGER_S)
+            self._changed.wait_for(lambda: self._stopping or self._waiting_bytes >= _MAX_TRANSACTION_BYTES, _LINGER_S)
             entries: list[Durable] = []
             size = 0
             while self._waiting and size < _MAX_TRANSACTION_BYTES:
                 entries.append(self._waiting.popleft())
                 size += entries[-1].payload.size
-            self._busy = True
+            self._waiting_bytes -= size
             return entries
-
-    def _has_full_transaction(self) -> bool:
-        return sum(entry.payload.size for entry in self._waiting) >= _MAX_TRANSACTION_BYTES
 
     def _land_with_patience(self, entries: Sequence[Durable]) -> bool:
         """Land entries, however long the store is unable to; False when stopping before it is able again."""
@@ -212,10 +220,10 @@ class Lander:
         while True:
             try:
                 self.land(entries)
-            except (StoreError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without this thread nothing would land any more
                 self._metrics.add("tierwise_landing_failures_total")
                 log.error("landing failed, nothing is lost and it is tried again: %s", error)
-                self._trouble = str(error)
+                self._trouble = str(error) or type(error).__name__
             else:
                 self._trouble = None
                 return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -30,6 +31,8 @@ DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 4318
 _GRACE_S: Final = 5
 """How long requests that are under way may take to end when the collector stops."""
+_KEEP_ALIVE_S: Final = 75
+"""Longer than exporters rest between two batches, so that none sends on a connection that is being closed."""
 _START_S: Final = 60.0
 
 
@@ -54,6 +57,8 @@ def serve(
     kind, _, path = settings.db.partition(":")
     if kind != "duckdb" or not path:
         raise SettingsError(f"TIERWISE_DB is {settings.db!r}; a collector needs duckdb:PATH")
+    # Landing makes and drops objects by the hundred thousand; looking for cycles among them finds none.
+    gc.set_threshold(100_000, 20, 50)
     with _opened(settings, Path(path), host, port) as collector, _stopping_on_signals(collector.server):
         collector.run(ready)
 
@@ -93,6 +98,7 @@ class Collector:
     """A collector that is open; `running_collector()` runs it."""
 
     url: str
+    db_path: Path
     store: DuckDBStore
     """For use in this process; others open `url`."""
     intake: Intake
@@ -110,8 +116,10 @@ class Collector:
             serving = asyncio.create_task(self.server.serve(sockets=[self.listener]))
             while not self.server.started and not serving.done():
                 await asyncio.sleep(0.005)
-            if ready is not None and self.server.started:
-                ready(self.url)
+            if self.server.started:
+                write_sidecar(self.db_path, self.url)
+                if ready is not None:
+                    ready(self.url)
             await serving
 
         asyncio.run(run())
@@ -140,9 +148,9 @@ def _opened(settings: Settings, db_path: Path, host: str, port: int) -> Generato
                     lifespan="off",
                     server_header=False,
                     timeout_graceful_shutdown=_GRACE_S,
+                    timeout_keep_alive=_KEEP_ALIVE_S,
                 )
-                write_sidecar(db_path, url)
-                yield Collector(url, store, intake, _Server(config), listener)
+                yield Collector(url, db_path, store, intake, _Server(config), listener)
             finally:
                 intake.stop()
                 # Before the file is let go, for the next collector on it writes a note of its own.

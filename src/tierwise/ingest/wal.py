@@ -148,11 +148,11 @@ class WriteAheadLog:
             parts += encode(entry.sequence, body)
         try:
             self._write_durably(b"".join(parts), durable[0][0].sequence, durable[-1][0].sequence)
-        except OSError as error:
+        except (MemoryError, OSError) as error:
             log.error("the write-ahead log cannot be written: %s", error)
             self._abandon_tail()
             for _, future in durable:
-                future.set_exception(OSError(error.errno, error.strerror))
+                future.set_exception(OSError(*error.args))
             return
         for entry, future in durable:
             self._on_durable(entry)
@@ -165,7 +165,7 @@ class WriteAheadLog:
         view = memoryview(content)
         while view:
             view = view[os.write(segment.descriptor, view) :]
-        os.fdatasync(segment.descriptor)
+        _sync(segment.descriptor)
         with self._changed:
             segment.size += len(content)
             segment.last_sequence = last_sequence
@@ -177,7 +177,7 @@ class WriteAheadLog:
         with self._changed:
             self._segment = segment
         os.write(descriptor, _MAGIC)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return segment
 
     def _abandon_tail(self) -> None:
@@ -254,7 +254,13 @@ def read_segment(path: Path) -> SegmentContent:
     return SegmentContent(tuple(bodies), damaged=False)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync(descriptor: int) -> None:
+    # Not every system has fdatasync, which leaves out what does not matter here, such as the time of change.
+    getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder as durable as its files."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -28,7 +28,7 @@ _CONFIG: Final[dict[str, Any]] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
     # A checkpoint rewrites the part-full row group and stalls commits meanwhile; the lander picks its moment.
-    "checkpoint_threshold": "1GB",
+    "checkpoint_threshold": "256MB",
     "memory_limit": "2GB",
     # What a query spills must not take the disk from the write-ahead log.
     "max_temp_directory_size": "4GB",
@@ -193,7 +193,7 @@ def _connect(path: str | Path | None, *, read_only: bool) -> duckdb.DuckDBPyConn
             file.parent.mkdir(parents=True, exist_ok=True)
         return duckdb.connect(str(file), read_only=read_only, config=_CONFIG)
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if "set lock" in str(error):
             raise StoreLocked(
                 f"{file} is open in another process, and DuckDB lets only one in. Stop that process, or start "
                 "`tierwise collect` on the file and open its address (http://127.0.0.1:4318) instead"
