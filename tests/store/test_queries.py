@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tierwise.call import Decision, Evaluation, Usage
-from tierwise.errors import QueryError
 from tierwise.store.duckdb import DuckDBStore
-from tierwise.store.rows import CallRecord, SpanRecord
+from tierwise.store.rows import CallRecord
 
 MakeCall = Callable[..., CallRecord]
 MakeScore = Callable[..., Evaluation]
@@ -79,81 +77,12 @@ def test_no_spend_is_not_zero_spend(world: DuckDBStore) -> None:
     assert only(world, "overview_totals", model="local")["spend_usd"] is None
 
 
-@pytest.mark.parametrize(
-    ("dimension", "buckets"),
-    [
-        (None, {"total": Decimal("1.90")}),
-        ("model", {"gpt-5.4": Decimal("1.90"), "local": None}),
-        ("task_type", {"extraction": Decimal("1.50"), "unknown": Decimal("0.40")}),
-        ("use_case", {"invoices": Decimal("1.50"), "unknown": Decimal("0.40")}),
-        ("tenant", {"acme": Decimal("1.50"), "unknown": Decimal("0.40")}),
-        ("service", {"unknown_service": Decimal("1.90"), "b": None}),
-    ],
-)
-def test_days_are_cut_by_dimension(
-    world: DuckDBStore, dimension: str | None, buckets: dict[str, Decimal | None]
-) -> None:
-    """A day's spend by each dimension, the largest first."""
-    rows = world.query("spend_by_day", dimension=dimension).to_pylist()
-
-    first_day = [row for row in rows if row["day"] == date(2026, 9, 21)]
-    assert {row["bucket"]: row["spend_usd"] for row in first_day} == buckets
-    assert rows[-1]["day"] == date(2026, 9, 22)
-
-
-def test_unknown_dimension_is_refused(world: DuckDBStore) -> None:
-    """A dimension that is not on the list is an error, not a column name."""
-    with pytest.raises(QueryError, match="dimension"):
-        world.query("spend_by_day", dimension="request_model; DROP TABLE llm_calls")
-
-
-def test_models_come_dearest_first(world: DuckDBStore) -> None:
-    """Spend by model counts calls, errors and prices, unpriced models last."""
-    rows = world.query("spend_by_model").to_pylist()
-
-    assert [(row["model"], row["calls"], row["errors"], row["priced_calls"], row["spend_usd"]) for row in rows] == [
-        ("gpt-5.4", 3, 1, 3, Decimal("1.90")),
-        ("gpt-5.4-mini", 1, 0, 1, Decimal("0.10")),
-        ("local", 1, 0, 0, None),
-    ]
-
-
-def test_tasks_come_dearest_first(world: DuckDBStore) -> None:
-    """Spend by task has a row for what is not classified."""
-    rows = world.query("spend_by_task").to_pylist()
-
-    assert [(row["task_type"], row["calls"], row["spend_usd"]) for row in rows] == [
-        ("extraction", 3, Decimal("1.60")),
-        ("unknown", 2, Decimal("0.40")),
-    ]
-
-
-def test_use_case_sums_its_calls(world: DuckDBStore, make_score: MakeScore) -> None:
-    """A use case has its models dearest first, spend, tokens, conversations and mean score."""
-    world.add_evaluations([make_score(1, 1.0), make_score(2, 0.5), make_score(2, None, name="other")])
-
-    row = world.query("use_cases").to_pylist()[0]
-
-    assert (row["use_case_id"], row["use_case_name"], row["task_type"]) == ("uc_1", "invoices", "extraction")
-    assert (row["models"], row["model"]) == (["gpt-5.4", "gpt-5.4-mini"], "gpt-5.4")
-    assert (row["calls"], row["spend_usd"], row["input_tokens"]) == (3, Decimal("1.60"), 210)
-    assert (row["conversations"], row["scored_calls"], row["mean_score"]) == (1, 2, 0.75)
-    assert row["first_seen"] < row["last_seen"]
-
-
 def test_calls_are_the_users_own_in_order(world: DuckDBStore) -> None:
     """The raw columns come oldest first, without shadow calls."""
     table = world.query("calls")
 
     assert table["span_id"].to_pylist() == [f"{number:016x}" for number in (1, 2, 4, 5, 3)]
     assert "attributes" not in table.column_names
-
-
-def test_recent_calls_show_shadows(world: DuckDBStore) -> None:
-    """The newest calls come first, shadow calls marked, as many as asked for."""
-    rows = world.query("recent_calls", limit=2).to_pylist()
-
-    assert [(row["span_id"], row["is_shadow"]) for row in rows] == [(f"{3:016x}", False), (f"{6:016x}", True)]
 
 
 class TestPairs:
@@ -202,45 +131,6 @@ class TestPairs:
 
         assert (row["strong_input_tokens"], row["weak_input_tokens"]) == (100, 100)
         assert (row["shadow_trace_id"], row["trace_id"]) == (f"{6:032x}", f"{1:032x}")
-
-
-def test_arms_hold_what_savings_are_computed_from(
-    memory: DuckDBStore, make_call: MakeCall, make_score: MakeScore
-) -> None:
-    """Calls of each arm with their costs, failures and scores; calls that no rule matched are in none."""
-
-    def decision(arm: Any, kind: Any = "unchanged") -> Decision:
-        return Decision("gpt-5.4", "gpt-5.4", 2, "r1", arm, kind, 0.5)
-
-    memory.add_calls(
-        [
-            make_call(1, usd="1.0", decision=decision("holdout")),
-            make_call(2, usd="3.0", decision=decision("holdout")),
-            make_call(3, usd="0.5", decision=decision("treated", "fell_back")),
-            make_call(4, usd="9.0"),
-        ]
-    )
-    memory.add_evaluations([make_score(1, 1.0), make_score(1, 0.0, name="format")])
-
-    holdout, treated = memory.query("arms").to_pylist()
-
-    assert (holdout["policy_version"], holdout["rule_id"], holdout["arm"], holdout["n"]) == (2, "r1", "holdout", 2)
-    assert (holdout["cost_usd"], holdout["mean_cost_usd"], holdout["cost_usd_variance"]) == (Decimal(4), 2.0, 2.0)
-    assert (holdout["scored_calls"], holdout["mean_score"]) == (1, 0.5)
-    assert (treated["arm"], treated["fell_back"], treated["cost_usd_variance"]) == ("treated", 1, None)
-
-
-def test_trace_has_calls_and_spans(memory: DuckDBStore, make_call: MakeCall) -> None:
-    """A trace is its calls and its other spans, by start."""
-    root = SpanRecord(f"{1:032x}", f"{9:016x}", DAY_1, DAY_1 + 2_000_000_000, "POST /invoice", kind="server")
-    memory.add_calls([make_call(1, parent_span_id=root.span_id)], [root])
-
-    rows = memory.query("trace", trace_id=f"{1:032x}").to_pylist()
-
-    assert [(row["name"], row["is_call"], row["duration_s"]) for row in rows] == [
-        ("POST /invoice", False, 2.0),
-        ("chat gpt-5.4", True, 1.0),
-    ]
 
 
 def test_evaluations_know_their_call(world: DuckDBStore, make_score: MakeScore) -> None:
