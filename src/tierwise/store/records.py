@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     import duckdb
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VERSION_LINE = re.compile(r"^version[ \t]*=[^\n#]*", re.MULTILINE)
-_FIRST_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 
 def policies(cursor: duckdb.DuckDBPyConnection, *, limit: int | None = None) -> list[PolicyRecord]:
@@ -37,6 +34,7 @@ def put_policy(
 ) -> PolicyRecord:
     """Append a policy version with its audit row; see `Store.put_policy()`."""
     from tierwise.routing import policy
+    from tierwise.routing.document import with_version
 
     policy.parse(text)
     newest = next(iter(policies(cursor, limit=1)), None)
@@ -49,8 +47,6 @@ def put_policy(
     version = (current or 0) + 1
     text = with_version(text, version)
     parsed = policy.parse(text)
-    if parsed.version != version:
-        raise StoreError(f"the policy's version cannot be set to {version}: write it on a line of its own at the top")
     record = PolicyRecord(
         version=version,
         text=text,
@@ -67,19 +63,6 @@ def put_policy(
     detail = {"version": version, "based_on": based_on, "content_hash": record.content_hash}
     audit(cursor, f"policy.{action}", detail, who=who, why=why)
     return record
-
-
-def with_version(policy_text: str, version: int) -> str:
-    """`policy_text` with its top-level `version` set; comments and order stay."""
-    first_table = _FIRST_TABLE.search(policy_text)
-    end = first_table.start() if first_table else len(policy_text)
-    head, tables = policy_text[:end], policy_text[end:]
-    line = f"version = {version}"
-    match = _VERSION_LINE.search(head)
-    if match is None:
-        return f"{line}\n{head}{tables}"
-    padding = " " if head[match.end() : match.end() + 1] == "#" else ""
-    return f"{head[: match.start()]}{line}{padding}{head[match.end() :]}{tables}"
 
 
 def _version_name(version: int | None) -> str:
