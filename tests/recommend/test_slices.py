@@ -119,3 +119,41 @@ def test_pairs_without_a_cost_take_no_part(worlds: Worlds) -> None:
     chosen = tried(scope, pairs, rho=0.95, alpha=0.05, seed=1)[0]
 
     assert certified_together([("it", chosen)], pairs, rho=0.95, alpha=0.05, floor=0.85, seed=1) is None
+
+
+def test_pairs_are_weighed_in_order_of_arrival(worlds: Worlds) -> None:
+    """The order in which the use cases are named, or the rows come, changes nothing."""
+    world = worlds.make(7, conversations=600, pair_share=0.4, use_cases=3)
+    pairs = read_pairs(world.pairs)
+    shuffled = pairs.take(np.random.default_rng(1).permutation(len(pairs)))
+    found = slices(read_traffic(world.calls), most=3)
+
+    def selected(known: Pairs, *, reverse: bool) -> tuple[tuple[str, ...], int | None, int]:
+        chosen = [(item.scope.use_case_id, tried(item.scope, known, rho=0.95, alpha=0.05, seed=1)[0]) for item in found]
+        selection = certified_together(
+            chosen[::-1] if reverse else chosen, known, rho=0.95, alpha=0.05, floor=0.85, seed=1
+        )
+        assert selection is not None
+        return selection.members, selection.epoch, selection.n
+
+    assert len(selected(pairs, reverse=False)[0]) > 1
+    assert selected(pairs, reverse=False) == selected(pairs, reverse=True) == selected(shuffled, reverse=False)
+
+
+def test_few_pairs_count_as_traffic(worlds: Worlds) -> None:
+    """Pairs of a use case with few of them are weighed from the first, so that none comes in after the fact."""
+    world = worlds.make(8, conversations=600, pair_share=0.4)
+    few = np.arange(len(world.pairs)) < 10
+    table = with_column(world.pairs, "use_case_id", np.where(few, "uc_few", "uc_0").tolist())
+    pairs = read_pairs(table)
+    scope = slices(read_traffic(world.calls), most=1)[0].scope
+    chosen = [
+        (use_case_id, tried(replace(scope, use_case_id=use_case_id), pairs, rho=0.95, alpha=0.05, seed=1)[0])
+        for use_case_id in ("uc_0", "uc_few")
+    ]
+
+    selection = certified_together(chosen, pairs, rho=0.95, alpha=0.05, floor=0.85, seed=1)
+
+    assert selection is not None
+    assert selection.certificates["uc_few"].n == 10
+    assert selection.members == ("uc_0",)

@@ -1,16 +1,15 @@
 """Which slices of the traffic may move to the cheaper model together, chosen and certified on separate pairs.
 
 Certifying each slice alone takes more pairs than most slices have; certifying whatever looks good afterwards proves
-nothing. So the pairs are split at random. On the first part the slices are ranked. On the second, the policies "move
-the first slice", "move the first two", ... are tested in that order until one fails (fixed-sequence testing: each at
-the full level, as a later one is tested only when all before it were certified). A policy is judged on all traffic: a
-pair of a slice that stays counts as strong against strong.
+nothing. So the first pairs to arrive set an order of the slices (see `ranking`), and the later ones test the policies
+"move the first slice", "move the first two", ... in that order until one fails (fixed-sequence testing: each at the
+full level, as a later one is tested only when all before it were certified). As the order is fixed before its test
+begins and the test is an e-process, one may look after every pair. A policy is judged on all traffic: a pair of a slice
+that stays counts as strong against strong.
 
 The whole can hide a weak member, so each member must also clear a floor of its own, on all pairs of the slice. Those
-are partly the pairs of the test, so a floor may only choose among policies already certified. Two things keep that
-choice wide. A slice that is likely to clear its floor is tested as moved; should it fail after all, the sequence ends
-there. A slice that may or may not clear it is tested at the worse of its two answers, min(weak, strong), pair by pair:
-a policy certified like that is certified with the slice and without it.
+are partly the pairs of the test, so a floor may not choose which policy is tested: the order ends at the first slice
+that does not clear its floor, certified or not.
 """
 
 from __future__ import annotations
@@ -34,15 +33,12 @@ from tierwise.evidence._inputs import (
     weights,
 )
 from tierwise.evidence.bootstrap import bootstrap_ratio
-from tierwise.evidence.e_process import STAKES, log_mixture
-from tierwise.evidence.estimate import Estimate, NotEnoughData
+from tierwise.evidence.e_process import log_e_value
+from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
+from tierwise.evidence.ranking import FIRST_RANKING, Epoch, Flags, epochs, next_ranking
 from tierwise.evidence.retention import Certificate, certify
 
-_RANKING_SHARE = 0.35
 _OUTRIGHT_SHARE = 0.2
-_POOLED_PAIRS = 5.0
-_LIKELY, _POSSIBLE = 2.0, 0.3
-"""Forecast evidence that a slice clears its floor, in units of what that takes: tested as moved; tested at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +58,18 @@ class Selection:
     """The largest certified policy, and why each other slice is not in it."""
 
     members: tuple[str, ...]
-    """Slices to move, in the order in which they were added."""
+    """Slices to move, in the order in which they were tested."""
     rejected: dict[str, str]
     """The reason for each slice that stays."""
     retention: Certificate | None
-    """Of the policy, over all traffic, on the pairs not used for ranking; None when nothing moves."""
+    """Of the policy, over all traffic, on the pairs that test it, at its epoch's share of alpha; None when nothing
+    moves."""
     saving: Estimate | NotEnoughData
-    """Share of the strong model's cost that the policy saves, on the pairs not used for ranking."""
+    """Share of the strong model's cost that the policy saves, on the same pairs."""
     n: int
     """Pairs behind `retention` and `saving`."""
+    epoch: int | None
+    """Which order of testing certified the policy, from 1; None when nothing moves."""
     certificates: dict[str, Certificate]
     """Each slice's own certificate, on all of its pairs; its bounds are what the floor is checked against."""
     outright: Outright
@@ -89,6 +88,7 @@ class Selection:
             "retention": None if self.retention is None else self.retention.to_dict(),
             "saving": self.saving.to_dict(),
             "n": self.n,
+            "epoch": self.epoch,
             "certificates": {name: certificate.to_dict() for name, certificate in self.certificates.items()},
             "outright": {
                 "certificate": self.outright.certificate.to_dict(),
@@ -100,7 +100,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """The checked input, one row a pair, slices as codes."""
+    """The checked input, one row a pair in order of arrival, slices and clusters as codes."""
 
     slice_code: Codes
     weak: Floats
@@ -110,8 +110,9 @@ class _Pairs:
     weight: Floats
     max_weight: float
     cluster: Codes
+    clusters: int
 
-    def certify(self, rows: npt.NDArray[np.bool_], score: Floats, rho: float, alpha: float) -> Certificate:
+    def certify(self, rows: Flags, score: Floats, rho: float, alpha: float) -> Certificate:
         """The certificate of the policy that scores `score`, shape (n,), on the pairs in `rows`."""
         return certify(
             score[rows],
@@ -123,7 +124,7 @@ class _Pairs:
             cluster=self.cluster[rows],
         )
 
-    def saving(self, rows: npt.NDArray[np.bool_], moved: npt.NDArray[np.bool_], seed: int) -> Estimate | NotEnoughData:
+    def saving(self, rows: Flags, moved: Flags, *, seed: int, draws: int) -> Estimate | NotEnoughData:
         """Share of the strong model's cost saved by moving the pairs in `moved`, on the pairs in `rows`."""
         saved = np.where(moved, self.strong_cost - self.weak_cost, 0.0)[rows]
         return bootstrap_ratio(
@@ -132,6 +133,7 @@ class _Pairs:
             cluster=self.cluster[rows],
             weight=self.weight[rows],
             seed=seed,
+            draws=draws,
             unit="share",
         )
 
@@ -147,66 +149,80 @@ def select(
     alpha: float = 0.05,
     floor: float = 0.85,
     seed: int,
+    draws: int = 2000,
     weight: npt.ArrayLike | None = None,
     max_weight: float | None = None,
     cluster: npt.ArrayLike | None = None,
 ) -> Selection:
     """Choose the slices to move so that the whole keeps `rho` of the quality and each member at least `floor`.
 
+    Meant to be called again whenever pairs have arrived, with all pairs so far: the promise is for all calls together.
+
     Args:
-        slices: the slice each pair belongs to, such as its predicted task type.
+        slices: the slice each pair belongs to, such as its predicted task type; this and all arrays are in order of
+            arrival, so that later calls add to their end. Pairs put in between, such as those that a person scores
+            late, can change an order of testing after the fact.
         weak, strong: shape (n,), scores in [0, 1].
         weak_cost, strong_cost: shape (n,), what each answer cost; the strong one above 0, in any one currency.
-        alpha: the chance that what is certified does not keep `rho`: four fifths for the policy, one fifth for moving
-            all traffic outright, so that the reader may take either. Members' bounds each hold with 1 - alpha.
+        alpha: the chance that what is certified does not keep `rho`, over all looks: four fifths for the policy, one
+            fifth for moving all traffic outright, so that the reader may take either. Members' bounds each hold with
+            1 - alpha.
         floor: each member's lower bound is at least this and its upper bound at least rho; 0 leaves the second only.
-        seed: of the split and of the bootstrap.
-        weight, max_weight, cluster: as in `certify`; clusters are never split between ranking and testing.
+        seed, draws: of the savings' bootstrap.
+        weight, max_weight, cluster: as in `certify`. Give `max_weight` when propensities differ: the largest weight so
+            far, taken when None, scales earlier bets anew whenever it grows. Clusters are never split between ranking
+            and testing. One that grows between two looks counts with its mean so far.
 
     Raises: ValueError as `certify` does, and for a cost that is negative or, for the strong model, 0.
     """
     names, pairs = _checked(slices, weak, strong, weak_cost, strong_cost, weight, max_weight, cluster)
     probability("alpha", alpha)
     everywhere = np.ones(len(pairs.weak), dtype=bool)
-    in_slice = [pairs.slice_code == code for code in range(len(names))]
-    own = [pairs.certify(rows, pairs.weak, rho, alpha) for rows in in_slice]
-    clears_floor = [certificate.low >= floor and certificate.high >= rho for certificate in own]
-
-    ranking = _ranking_part(pairs, seed)
-    testing = ~ranking
-    members: list[int] = []
-    rejected: dict[str, str] = {}
-    policy_alpha = alpha * (1 - _OUTRIGHT_SHARE)
-    certified = pairs.strong
-    for code, likely in _ranked(pairs, ranking, floor=floor, alpha=alpha):
-        moved_score = pairs.weak if likely else np.minimum(pairs.weak, pairs.strong)
-        policy = np.where(in_slice[code], moved_score, certified)
-        attempt = pairs.certify(testing, policy, rho, policy_alpha)
-        if not attempt.certified:
-            rejected[names[code]] = f"the policy with it is not certified: {attempt.describe()}"
-            break
-        if clears_floor[code]:
-            members.append(code)
-        elif likely:
-            break
-        certified = policy
+    own = [pairs.certify(pairs.slice_code == code, pairs.weak, rho, alpha) for code in range(len(names))]
+    saved = grouped_sums(pairs.slice_code, pairs.weight * (pairs.strong_cost - pairs.weak_cost), len(names))
+    may_move = [
+        certificate.low >= floor and certificate.high >= rho and certificate.n >= ENOUGH and bool(worth > 0.0)
+        for certificate, worth in zip(own, saved, strict=True)
+    ]
+    orders = epochs(
+        pairs.slice_code,
+        pairs.weak,
+        pairs.strong,
+        pairs.strong_cost - pairs.weak_cost,
+        slices=len(names),
+        floor=floor,
+        rho=rho,
+        alpha=alpha * (1 - _OUTRIGHT_SHARE),
+        weight=pairs.weight,
+        max_weight=max_weight,
+        cluster=pairs.cluster,
+    )
+    tested = [(epoch, *_certified(pairs, epoch, may_move, rho)) for epoch in orders]
+    # All of them hold together, so the one that saves most may be taken; at a tie, the first tests on the most pairs.
+    epoch, members, failed = max(tested, key=lambda test: saved[test[1]].sum(), default=(None, [], None))
 
     moved = np.isin(pairs.slice_code, members)
-    # At least as good in every pair as the policy that was certified, so certified as well.
     policy = np.where(moved, pairs.weak, pairs.strong)
+    rejected: dict[str, str] = {}
+    if epoch is not None and failed is not None:
+        attempt = np.where(pairs.slice_code == failed, pairs.weak, policy)
+        certificate = pairs.certify(epoch.testing, attempt, rho, epoch.alpha)
+        rejected[names[failed]] = f"the policy with it is not certified: {certificate.describe()}"
     for code, name in enumerate(names):
         if code not in members and name not in rejected:
-            rejected[name] = _why_not(pairs, in_slice[code], own[code], clears_floor[code], floor=floor)
+            rejected[name] = _why_not(pairs, code, own[code], saves=bool(saved[code] > 0.0), orders=orders, floor=floor)
+    testing = ~everywhere if epoch is None else epoch.testing
     return Selection(
         members=tuple(names[code] for code in members),
         rejected=rejected,
-        retention=pairs.certify(testing, policy, rho, policy_alpha) if members else None,
-        saving=pairs.saving(testing, moved, seed),
+        retention=pairs.certify(testing, policy, rho, epoch.alpha) if epoch is not None and members else None,
+        saving=pairs.saving(testing, moved, seed=seed, draws=draws),
         n=int(testing.sum()),
+        epoch=epoch.number if epoch is not None and members else None,
         certificates=dict(zip(names, own, strict=True)),
         outright=Outright(
             certificate=pairs.certify(everywhere, pairs.weak, rho, alpha * _OUTRIGHT_SHARE),
-            saving=pairs.saving(everywhere, everywhere, seed),
+            saving=pairs.saving(everywhere, everywhere, seed=seed, draws=draws),
             weak_members=tuple(name for name, certificate in zip(names, own, strict=True) if certificate.high < rho),
         ),
     )
@@ -235,6 +251,7 @@ def _checked(
         )
     sampling_weight = weights(weight, n)
     names, slice_code = np.unique(labels, return_inverse=True)
+    cluster_code, clusters = cluster_codes(cluster, n)
     return [str(name) for name in names], _Pairs(
         slice_code=slice_code,
         weak=weak_scores,
@@ -243,69 +260,50 @@ def _checked(
         strong_cost=strong_costs,
         weight=sampling_weight,
         max_weight=float(sampling_weight.max(initial=1.0)) if max_weight is None else max_weight,
-        cluster=cluster_codes(cluster, n)[0],
+        cluster=cluster_code,
+        clusters=clusters,
     )
 
 
-def _ranking_part(pairs: _Pairs, seed: int) -> npt.NDArray[np.bool_]:
-    """The pairs to rank on: a random share of the clusters."""
-    clusters = int(pairs.cluster.max(initial=-1)) + 1
-    chosen = np.random.default_rng(seed).permutation(clusters) < _RANKING_SHARE * clusters
-    return chosen[pairs.cluster]
+def _certified(pairs: _Pairs, epoch: Epoch, may_move: Sequence[bool], rho: float) -> tuple[list[int], int | None]:
+    """The longest certified beginning of an epoch's order, and the slice whose test ended it, if a test did.
 
-
-def _ranked(pairs: _Pairs, ranking: npt.NDArray[np.bool_], *, floor: float, alpha: float) -> list[tuple[int, bool]]:
-    """Slices worth testing in the order of testing, each with whether it is likely to clear its floor.
-
-    Judged by the scores and costs of the ranking part, and by how many pairs a slice has in all. The likely ones come
-    first, by quality lost per unit of cost saved; then the possible ones, surest first.
+    The gains are those of `certify`; a slice moved after others changes them in its own pairs only.
     """
-    weight = pairs.weight[ranking] / pairs.max_weight
-    weak, strong, here = pairs.weak[ranking], pairs.strong[ranking], pairs.slice_code[ranking]
-    pairs_in_slice = np.bincount(pairs.slice_code)
-    codes = len(pairs_in_slice)
-    forecast = np.full(codes, np.inf)
-    if floor > 0.0:
-        forecast = _forecast_log_e(weight * (weak / floor - strong), here, pairs_in_slice) / -np.log(alpha)
-    lost = grouped_sums(here, weight * (strong - weak), codes)
-    saved = grouped_sums(here, weight * (pairs.strong_cost - pairs.weak_cost)[ranking], codes)
-    worth_it = saved > 0.0
-    likely = worth_it & (forecast >= _LIKELY)
-    possible = worth_it & (forecast >= _POSSIBLE) & ~likely
-    by_price = np.argsort(lost / np.where(worth_it, saved, np.inf), kind="stable")
-    by_forecast = np.argsort(-forecast, kind="stable")
-    return [
-        *((int(code), True) for code in by_price[likely[by_price]]),
-        *((int(code), False) for code in by_forecast[possible[by_forecast]]),
-    ]
+    _, code, size = np.unique(pairs.cluster[epoch.testing], return_inverse=True, return_counts=True)
+    unit_share = (pairs.weight / pairs.max_weight)[epoch.testing] / size[code]
+    weak, strong, slice_code = pairs.weak[epoch.testing], pairs.strong[epoch.testing], pairs.slice_code[epoch.testing]
+    gains = grouped_sums(code, unit_share * (strong / rho - strong), len(size))
+    members: list[int] = []
+    for candidate in epoch.order:
+        if not may_move[candidate]:
+            break
+        change = np.where(slice_code == candidate, unit_share * (weak - strong) / rho, 0.0)
+        gains = gains + grouped_sums(code, change, len(size))
+        if log_e_value(gains) < -np.log(epoch.alpha):
+            return members, candidate
+        members.append(candidate)
+    return members, None
 
 
-def _forecast_log_e(gains: Floats, slice_code: Codes, pairs_in_slice: npt.NDArray[np.intp]) -> Floats:
-    """The log e-value each slice can be expected to reach with all of its pairs, shape (slices,).
-
-    The growth seen in a slice is drawn toward that of all slices, as if some of their pairs were its own.
-
-    Args:
-        gains: shape (n,), of the pairs seen, in the slices of `slice_code`.
-        pairs_in_slice: shape (slices,), pairs seen or not.
-    """
-    growth = np.log1p(gains[:, None] * STAKES)
-    total = np.zeros((len(pairs_in_slice), len(STAKES)))
-    np.add.at(total, slice_code, growth)
-    seen = np.bincount(slice_code, minlength=len(pairs_in_slice))[:, None]
-    pooled = growth.mean(axis=0) if len(growth) else np.zeros(len(STAKES))
-    rate = (total + _POOLED_PAIRS * pooled) / (seen + _POOLED_PAIRS)
-    return log_mixture(pairs_in_slice[:, None] * rate)
-
-
-def _why_not(pairs: _Pairs, rows: npt.NDArray[np.bool_], own: Certificate, clears_floor: bool, *, floor: float) -> str:
-    if float((pairs.weight * (pairs.strong_cost - pairs.weak_cost))[rows].sum()) <= 0.0:
+def _why_not(pairs: _Pairs, code: int, own: Certificate, *, saves: bool, orders: Sequence[Epoch], floor: float) -> str:
+    if not saves:
         return "the cheaper model costs no less here"
     if own.high < own.rho:
         return f"too weak: {own.describe()}"
-    if clears_floor:
-        return "not tested: the sequence ended before it, or it ranked too low to be tried; more pairs can change that"
-    to_floor = pairs.certify(rows, pairs.weak, floor, own.alpha).pairs_needed
-    if to_floor is None:
-        return f"below its floor of {floor:.0%} and not on the way there: {own.describe()}"
-    return f"too few pairs: {own.n:,}, about {to_floor:,} more to clear its floor of {floor:.0%}"
+    until_next = f"{next_ranking(pairs.clusters) - pairs.clusters:,} more conversations"
+    if not orders:
+        return f"not tested yet: the first {FIRST_RANKING} conversations are ranked on, which takes {until_next}"
+    if not orders[-1].seen[code]:
+        return (
+            f"not tested yet: it appeared after the {orders[-1].ranked_on:,} conversations that were ranked on; "
+            f"the next ranking takes {until_next}"
+        )
+    if own.low < floor:
+        to_floor = pairs.certify(pairs.slice_code == code, pairs.weak, floor, own.alpha).pairs_needed
+        if to_floor is None:
+            return f"below its floor of {floor:.0%} and not on the way there: {own.describe()}"
+        return f"too few pairs: {own.n:,}, about {to_floor:,} more to clear its floor of {floor:.0%}"
+    if own.n < ENOUGH:
+        return f"too few pairs: {own.n:,} of the {ENOUGH} that its bounds take"
+    return "not tested: the order ended before it, or it ranked too low to be tried; more pairs can change that"

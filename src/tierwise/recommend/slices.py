@@ -147,21 +147,23 @@ def certified_together(
 ) -> Selection | None:
     """The largest policy over the `chosen` (id, model) that is certified as a whole; None without usable pairs.
 
-    Only models with enough pairs, scored by a source that certifies and with a cost on both sides, take part.
+    Pairs scored by a source that certifies, with a cost on both sides, take part in order of arrival. Those of use
+    cases with few pairs do too: left out until there are enough, they would come in before pairs that arrived later.
     """
     names: list[str] = []
     rows: list[int] = []
     for name, item in chosen:
-        if item.n < ENOUGH or item.scored.source not in CERTIFYING:
+        if item.scored.source not in CERTIFYING:
             continue
         priced = item.rows[(pairs.strong_cost[item.rows] > 0.0) & np.isfinite(pairs.weak_cost[item.rows])]
         names += [name] * len(priced)
         rows += priced.tolist()
     if not rows:
         return None
-    at = np.array(rows)
+    arrival = np.argsort(pairs.start_ns[rows], kind="stable")
+    at = np.array(rows)[arrival]
     return select(
-        names,
+        np.array(names)[arrival],
         pairs.weak_score[at],
         pairs.strong_score[at],
         pairs.weak_cost[at],
