@@ -33,7 +33,7 @@ FLAGS = [
 _START_S = 60.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
     """Chromium, without a window."""
     if CHROMIUM is None:
@@ -44,7 +44,7 @@ def browser() -> Generator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Generator[Collector]:
     """A collector that holds a populated store."""
     path = tmp_path_factory.mktemp("browser") / "calls.duckdb"
@@ -53,7 +53,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Generator[Collector]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dashboard(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """URL of a dashboard that is set to the collector's file, and finds the collector by it."""
     folder = tmp_path_factory.mktemp("dashboard")

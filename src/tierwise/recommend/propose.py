@@ -61,6 +61,12 @@ class _Proposal:
         return recommendation_id(self.slice.scope, self.target)
 
     @property
+    def leading(self) -> Tried | None:
+        """The model whose pairs take part in certifying the policy, proposed or not: were they taken out when they show
+        that their model is too weak, the order of testing would depend on the test."""
+        return self.evidence or (self.tried[0] if self.tried else None)
+
+    @property
     def evidence(self) -> Tried | None:
         return next((item for item in self.tried if item.target == self.target), None)
 
@@ -103,7 +109,7 @@ def recommend(
         if proposal is not None:
             proposals.append(proposal)
     selection = certified_together(
-        [(item.id, item.evidence) for item in proposals if item.evidence is not None],
+        [(recommendation_id(item.slice.scope, best.target), best) for item in proposals if (best := item.leading)],
         scored,
         rho=rho,
         alpha=alpha,

@@ -160,7 +160,7 @@ def certified_together(
         rows += priced.tolist()
     if not rows:
         return None
-    arrival = np.argsort(pairs.start_ns[rows], kind="stable")
+    arrival = np.argsort(pairs.scored_ns[rows], kind="stable")
     at = np.array(rows)[arrival]
     return select(
         np.array(names)[arrival],

@@ -20,6 +20,9 @@ class Pairs:
     """
 
     start_ns: Ints
+    scored_ns: Ints
+    """When both answers were first scored; when the call began where there are no scores. Evidence arrives in this
+    order: a person may score a pair days after a later one was checked."""
     provider: Labels
     task_type: Labels
     use_case_id: Labels
@@ -95,8 +98,10 @@ def read_pairs(table: pa.Table) -> Pairs:
     columns = Columns(table)
     block, blocks = columns.blocks("conversation_key", "trace_id")
     propensity = columns.floats("shadow_propensity", missing=1.0)
+    start_ns = columns.times("start_time")
     return Pairs(
-        start_ns=columns.times("start_time"),
+        start_ns=start_ns,
+        scored_ns=columns.times("scored_at") if "scored_at" in table.column_names else start_ns,
         provider=columns.labels("provider"),
         task_type=columns.labels("task_type"),
         use_case_id=columns.labels("use_case_id"),

@@ -1,13 +1,13 @@
 -- One row a pair and evaluation: a primary call answered by the requested (strong) model, its shadow call on a cheaper
 -- candidate (weak), and the score that an evaluation of the same name and source gave to each. The newest score counts
 -- where one was given twice; abstentions are no score. The filters look at the primary. Oldest first.
---   start_time (UTC), trace_id, span_id, shadow_trace_id, shadow_span_id, use_case_id, use_case_name, task_type,
+--   start_time (UTC), scored_at (UTC, when the later of the two was first scored), trace_id, span_id, shadow_trace_id, shadow_span_id, use_case_id, use_case_name, task_type,
 --   complexity, tenant, conversation_key (the conversation, else the trace), shadow_propensity, provider,
 --   evaluation_name, evaluation_source, strong_score, weak_score, and of both, prefixed strong_ and weak_: provider,
 --   model, response_model, input_tokens, output_tokens, cache_read_tokens, cost_usd, price_version, duration_s
 -- Parameters: $evaluation and $source (NULL: all), $since, $until, $service, $tenant, $model, $task_type, $use_case.
 WITH scores AS (
-    SELECT trace_id, span_id, name, source, arg_max(score, time) AS score
+    SELECT trace_id, span_id, name, source, arg_max(score, time) AS score, min(time) AS first_time
     FROM evaluations
     WHERE score IS NOT NULL
       AND ($evaluation IS NULL OR name = $evaluation)
@@ -16,6 +16,7 @@ WITH scores AS (
 )
 SELECT
     strong.start_time::TIMESTAMP AS start_time,
+    greatest(strong_scores.first_time, weak_scores.first_time)::TIMESTAMP AS scored_at,
     strong.trace_id,
     strong.span_id,
     weak.trace_id AS shadow_trace_id,
