@@ -87,7 +87,9 @@ def test_from_recommendation_to_policy_to_kill_switch_and_back(tab: Tab, collect
     before = current(collector)
 
     tab.open("recommendations")
-    tab.click("Apply as canary", exact=False)
+    # By its card: the buttons of the page come in any order, and the first to come may be another's.
+    card = tab.page.locator(f".st-key-card_{populated.INVOICE_ID}")
+    card.get_by_role("button", name="Apply as canary").click()
     tab.page.get_by_label("Who", exact=True).fill("lin")
     tab.page.get_by_label("Why", exact=True).fill("Certified, and cheap to undo")
     tab.page.get_by_role("button", name="Put in force").dblclick()
