@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import format
 import pytest
+import streamlit as st
+from opening import open_page
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -127,6 +130,28 @@ def test_the_command_line_gives_the_same_numbers(demo: Demo) -> None:
             assert recommended[item["id"]]["certificate"]["low"] == pytest.approx(item["retention"]["low"])
     for rule in demo.summary["rules"]:
         assert verified[rule["rule"]]["realised"]["n_treated"] == rule["treated"]
+
+
+def test_the_dashboard_gives_the_same_numbers(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Overview page shows the summary's spend and calls, the Verify page what each rule saved per call."""
+    monkeypatch.setenv("TIERWISE_DB", f"duckdb:{demo.db}")
+    shown: dict[str, list[tuple[str, str]]] = {}
+    try:
+        for page in ("overview", "verify"):
+            metrics = open_page(page, range="30 days").metric
+            # A dollar sign is escaped for Streamlit, which would take two of them for mathematics.
+            shown[page] = [(metric.label, metric.value.replace("\\$", "$")) for metric in metrics]
+    finally:
+        st.cache_data.clear()
+        st.cache_resource.clear()
+    overview = dict(shown["overview"])
+    verified = {value for label, value in shown["verify"] if label == "Saved per call"}
+
+    assert overview["Spend"] == format.money(demo.summary["spend_usd"])
+    assert overview["Calls"] == format.compact(demo.summary["calls"])
+    for rule in demo.summary["rules"]:
+        if "value" in rule["realised_per_call"]:
+            assert format.money(rule["realised_per_call"]["value"]) in verified
 
 
 def test_enforced_calls_went_to_the_cheaper_model(demo: Demo) -> None:
