@@ -2,7 +2,6 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
-CHROMIUM := $(shell command -v chromium 2>/dev/null || command -v chromium-browser 2>/dev/null)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: demo test check unit browser fix up install browser-packages clean
@@ -37,11 +36,11 @@ up: $(UV)  ## collector and dashboard on the default store
 .tools/uv/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target .tools/uv uv
 
+# Chromium, and a library that Playwright's driver needs and a small Debian lacks.
 browser-packages:
-ifeq ($(CHROMIUM),)
-	$(SUDO) apt-get update -qq
-	$(SUDO) apt-get install -qq -y --no-install-recommends chromium
-endif
+	@{ command -v chromium || command -v chromium-browser; } >/dev/null && /sbin/ldconfig -p | grep -q libatomic.so.1 || \
+	{ $(SUDO) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq -y --no-install-recommends chromium libatomic1; }
 
 clean:
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from anthropic import Anthropic
@@ -10,7 +11,16 @@ from tierwise.testing import LoopbackProvider
 
 
 @pytest.fixture
-def provider() -> Iterator[LoopbackProvider]:
+def loopback_threads() -> Callable[[], list[threading.Thread]]:
+    """The threads of the servers started in this test; other tests may have a provider of their own running."""
+    others = set(threading.enumerate())
+    return lambda: [
+        thread for thread in threading.enumerate() if thread.name.startswith("loopback-") and thread not in others
+    ]
+
+
+@pytest.fixture
+def provider(loopback_threads: object) -> Iterator[LoopbackProvider]:
     with LoopbackProvider() as running:
         yield running
 

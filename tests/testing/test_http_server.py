@@ -4,7 +4,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -30,7 +30,7 @@ def answer_with_its_input(request: HttpRequest, reply: Reply) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[LoopbackServer]:
+def server(loopback_threads: object) -> Iterator[LoopbackServer]:
     running = LoopbackServer(answer_with_its_input)
     running.start()
     yield running
@@ -44,12 +44,10 @@ def connection(server: LoopbackServer) -> Iterator[http.client.HTTPConnection]:
     client.close()
 
 
-def loopback_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("loopback-")]
-
-
 def test_one_connection_serves_request_after_request(
-    server: LoopbackServer, connection: http.client.HTTPConnection
+    server: LoopbackServer,
+    connection: http.client.HTTPConnection,
+    loopback_threads: Callable[[], list[threading.Thread]],
 ) -> None:
     """Keep-alive: many requests, with and without a body, on one socket and one thread."""
     answers: list[tuple[int, str | None, bytes]] = []
@@ -117,7 +115,11 @@ def test_a_client_that_hangs_up_is_ordinary(server: LoopbackServer, connection: 
     assert connection.getresponse().status == 201
 
 
-def test_stop_is_quick_and_leaves_no_thread(connection: http.client.HTTPConnection, server: LoopbackServer) -> None:
+def test_stop_is_quick_and_leaves_no_thread(
+    connection: http.client.HTTPConnection,
+    server: LoopbackServer,
+    loopback_threads: Callable[[], list[threading.Thread]],
+) -> None:
     """Idle and waiting connections end within a second, threads and all; stopping twice is fine."""
     idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     idle.request("GET", "/")

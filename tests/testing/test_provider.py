@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import anthropic as anthropic_sdk
@@ -262,7 +263,9 @@ def test_addresses_are_known_only_while_it_runs() -> None:
         assert provider.anthropic_base_url == provider.azure_endpoint == f"http://127.0.0.1:{provider.port}"
 
 
-def test_stopping_cuts_a_running_stream_short(provider: LoopbackProvider, openai: OpenAI) -> None:
+def test_stopping_cuts_a_running_stream_short(
+    provider: LoopbackProvider, openai: OpenAI, loopback_threads: Callable[[], list[threading.Thread]]
+) -> None:
     """A stream that would last a minute ends with the provider, which stops within a second."""
     provider.script([Answer("abcdef", chunk_chars=1, chunk_delay_s=10.0)])
     stream = openai.chat.completions.create(model="gpt-4o", messages=CHAT, stream=True)
@@ -272,7 +275,7 @@ def test_stopping_cuts_a_running_stream_short(provider: LoopbackProvider, openai
     provider.stop()
 
     assert time.monotonic() - began < 1.0
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loopback-")]
+    assert loopback_threads() == []
     stream.close()
 
 
