@@ -159,9 +159,13 @@ class LoopbackServer:
             # Small writes must leave at once: Nagle and delayed ACKs would add 40 ms to a streamed event.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             thread = threading.Thread(target=self._serve, args=(connection,), name="loopback-connection", daemon=True)
-            with self._lock:
-                self._connections[connection] = thread
             thread.start()
+            with self._lock:
+                # A thread does not take itself out: `stop` waits for those, too, that are about to end.
+                self._connections = {
+                    known: serving for known, serving in self._connections.items() if serving.is_alive()
+                }
+                self._connections[connection] = thread
 
     def _serve(self, connection: socket.socket) -> None:
         reader = connection.makefile("rb")
@@ -171,8 +175,6 @@ class LoopbackServer:
                 self._serve_requests(connection, reader)
         finally:
             reader.close()
-            with self._lock:
-                self._connections.pop(connection, None)
             connection.close()
 
     def _serve_requests(self, connection: socket.socket, reader: BinaryIO) -> None:
