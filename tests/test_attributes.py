@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +126,12 @@ def test_foreign_total_is_kept() -> None:
 
     assert call.cost is not None
     assert call.cost.total_usd == call.cost.other_usd == usd(0.25)
+
+
+@pytest.mark.parametrize("amount", [1e16, -1e16, 1e6, float("inf"), float("nan"), "0.5", True])
+def test_impossible_amounts_are_no_cost(amount: object) -> None:
+    """An amount that no call can cost, or that is no number, leaves the call without a cost."""
+    assert from_attributes({sc.COST_AMOUNT: amount}).cost is None
 
 
 def test_other_currencies_are_not_dollars() -> None:

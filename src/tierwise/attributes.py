@@ -251,11 +251,11 @@ def _usage_from_attributes(attributes: Mapping[str, Any]) -> Usage:
 
 
 def _cost_from_attributes(attributes: Mapping[str, Any]) -> Cost | None:
-    total = _number(attributes.get(sc.COST_AMOUNT))
-    if total is None or not math.isfinite(total) or attributes.get(sc.COST_CURRENCY, "USD") != "USD":
+    total = _amount(attributes.get(sc.COST_AMOUNT))
+    if total is None or attributes.get(sc.COST_CURRENCY, "USD") != "USD":
         return None
-    parts = {name: usd(_number(attributes.get(key)) or 0) for name, key in _COST_FIELDS}
-    rest = usd(total) - sum(parts.values(), Decimal(0))
+    parts = {name: _amount(attributes.get(key)) or Decimal(0) for name, key in _COST_FIELDS}
+    rest = total - sum(parts.values(), Decimal(0))
     if abs(rest) > Decimal("1e-9"):
         # Another writer gave a total without our split: the total is the fact, so the rest is kept under "other".
         parts["other_usd"] += rest
@@ -264,6 +264,15 @@ def _cost_from_attributes(attributes: Mapping[str, Any]) -> Cost | None:
         source="provider" if attributes.get(sc.COST_SOURCE) == "provider" else "local",
         **parts,
     )
+
+
+def _amount(value: Any) -> Decimal | None:
+    number = _number(value)
+    return usd(number) if number is not None and abs(number) < MOST_USD else None
+
+
+MOST_USD = 1_000_000
+"""No call costs as much, and the store's DECIMAL(18, 12) holds no more: such an amount is taken for a mistake."""
 
 
 def usd(amount: float | Decimal) -> Decimal:
