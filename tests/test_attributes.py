@@ -98,7 +98,15 @@ def test_round_trip(call: Call) -> None:
     assert from_attributes(to_attributes(call)) == call
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.text(max_size=3))
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.lists(st.text(max_size=3))
+)
 every_key = sorted(value for name, value in vars(sc).items() if name.isupper() and isinstance(value, str))
 
 

@@ -226,14 +226,19 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a number as OTLP can carry it; JSON can hold integers that no float can."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
+
+
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if _is_number(value) else None
 
 
 def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return None
-    return int(value)
+    return int(value) if _is_number(value) and math.isfinite(value) and value >= 0 else None
 
 
 def _usage_from_attributes(attributes: Mapping[str, Any]) -> Usage:
