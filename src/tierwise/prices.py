@@ -1,6 +1,6 @@
 """What a call costs: the only importer of genai-prices, plus the user's own prices and discounts.
 
-The price list costs a quarter of a CPU second to import, so in the user's app it loads on a background thread
+The price list is slow to import, so in the user's app it loads on a background thread
 (`warm_up()`, `when_ready()`); the collector and the command line load it at once (`load()`). A model's prices are
 resolved once per quarter of an hour and kept, so that pricing a call is a handful of multiplications; a property test
 holds the result to genai-prices' own `calc_price`.

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Final
 
 SCOPE_NAME: Final = "tierwise"
-SEMCONV_COMMIT: Final = "ac48b1f9"
 
 # --- who, what, where -------------------------------------------------------------------------------------------------
 OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -122,6 +121,3 @@ SHADOW_PROPENSITY: Final = "tierwise.shadow.propensity"
 USAGE_ESTIMATED: Final = "tierwise.usage.estimated"
 USAGE_PARTIAL: Final = "tierwise.usage.partial"
 USAGE_WEB_SEARCHES: Final = "tierwise.usage.web_searches"
-
-CHECK_PREFIX: Final = "tierwise.check."
-"""Followed by a check's name; the value is its score in [0, 1]."""
