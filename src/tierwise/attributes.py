@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from tierwise import semconv as sc
@@ -43,6 +44,7 @@ _TEXT_FIELDS: tuple[tuple[str, str], ...] = (
     ("time_to_first_chunk_s", sc.RESPONSE_TIME_TO_FIRST_CHUNK),
     ("task_confidence", sc.TASK_CONFIDENCE),
     ("task_source", sc.TASK_SOURCE),
+    ("task_sub_tag", sc.TASK_SUB_TAG),
     ("complexity", sc.COMPLEXITY_BAND),
     ("use_case_id", sc.USE_CASE_ID),
     ("use_case_name", sc.USE_CASE_NAME),
@@ -52,6 +54,8 @@ _TEXT_FIELDS: tuple[tuple[str, str], ...] = (
     ("unpriced_reason", sc.UNPRICED_REASON),
 )
 """Fields that stand on the span under one key and are left out when None."""
+_TEXT_KEYS = tuple(key for _, key in _TEXT_FIELDS)
+_text_values = attrgetter(*(name for name, _ in _TEXT_FIELDS))
 
 _USAGE_FIELDS: tuple[tuple[str, str], ...] = (
     ("cache_write_5m_tokens", sc.ANTHROPIC_CACHE_WRITE_5M),
@@ -62,6 +66,20 @@ _USAGE_FIELDS: tuple[tuple[str, str], ...] = (
     ("web_searches", sc.USAGE_WEB_SEARCHES),
 )
 """Counts that are left out when 0."""
+
+_UNIT_KEYS = {
+    "input_text_tokens": sc.USAGE_TEXT_INPUT,
+    "output_text_tokens": sc.USAGE_TEXT_OUTPUT,
+    "cache_text_read_tokens": sc.USAGE_TEXT_CACHE_READ,
+    "input_image_tokens": sc.USAGE_IMAGE_INPUT,
+    "output_image_tokens": sc.USAGE_IMAGE_OUTPUT,
+    "cache_image_read_tokens": sc.USAGE_IMAGE_CACHE_READ,
+    "input_audio_tokens": sc.USAGE_AUDIO_INPUT,
+    "output_audio_tokens": sc.USAGE_AUDIO_OUTPUT,
+    "cache_audio_read_tokens": sc.USAGE_AUDIO_CACHE_READ,
+}
+"""Units that the semantic conventions have a name for; the rest stand under a prefix of ours."""
+_UNITS_BY_KEY = {key: unit for unit, key in _UNIT_KEYS.items()}
 
 _COST_FIELDS: tuple[tuple[str, str], ...] = (
     ("input_usd", sc.COST_INPUT_USD),
@@ -119,8 +137,7 @@ def to_attributes(call: Call) -> dict[str, AttributeValue]:
         **call.parameters,
         **call.extra,
     }
-    for name, key in _TEXT_FIELDS:
-        value = getattr(call, name)
+    for key, value in zip(_TEXT_KEYS, _text_values(call), strict=True):
         if value is not None:
             attributes[key] = value
     if call.stream:
@@ -150,6 +167,8 @@ def _usage_to_attributes(usage: Usage, attributes: dict[str, AttributeValue]) ->
     if usage.cache_write_tokens:
         # Backends that do not know the new name price cache writes as fresh input.
         attributes[sc.USAGE_CACHE_CREATION_LEGACY] = usage.cache_write_tokens
+    for unit, amount in usage.units:
+        attributes[_UNIT_KEYS.get(unit) or sc.USAGE_UNIT_PREFIX + unit] = amount
     if usage.estimated:
         attributes[sc.USAGE_ESTIMATED] = True
     if usage.partial:
@@ -205,7 +224,9 @@ def from_attributes(attributes: Mapping[str, Any]) -> Call:
         decision=_decision_from_attributes(attributes),
         parameters={key: value for key, value in attributes.items() if key in _PARAMETER_KEYS},
         extra={
-            key: value for key, value in attributes.items() if key not in _KNOWN_KEYS and key not in _PARAMETER_KEYS
+            key: value
+            for key, value in attributes.items()
+            if key not in _KNOWN_KEYS and key not in _PARAMETER_KEYS and _unit(key) is None
         },
         **text,
     )
@@ -251,7 +272,25 @@ def _usage_from_attributes(attributes: Mapping[str, Any]) -> Usage:
         output_tokens=_count(attributes.get(sc.USAGE_OUTPUT_TOKENS)),
         estimated=attributes.get(sc.USAGE_ESTIMATED) is True,
         partial=attributes.get(sc.USAGE_PARTIAL) is True,
+        units=_units_from_attributes(attributes),
         **counts,
+    )
+
+
+def _unit(key: str) -> str | None:
+    """The unit that an attribute counts, as `Usage.units` names it; None for all other attributes."""
+    if key.startswith(sc.USAGE_UNIT_PREFIX) and key not in _KNOWN_KEYS:
+        return key.removeprefix(sc.USAGE_UNIT_PREFIX)
+    return _UNITS_BY_KEY.get(key)
+
+
+def _units_from_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, int | float], ...]:
+    return tuple(
+        sorted(
+            (unit, amount)
+            for key, amount in attributes.items()
+            if (unit := _unit(key)) and _is_number(amount) and math.isfinite(amount) and amount > 0
+        )
     )
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 AttributeValue = str | bool | int | float | Sequence[str]
 
+Kind = TypeVar("Kind")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(kind: type[Kind]) -> type[Kind]:
+    """A dataclass that is frozen to the type checker only.
+
+    Some of these are made in every call of the user's, and one that is frozen at run time takes three times as long.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(kind)
+
+
+@record
 class Usage:
     """Tokens of one call. None means the provider did not say; 0 means it said none."""
 
@@ -30,13 +41,16 @@ class Usage:
     """Part of output_tokens."""
     web_searches: int = 0
     """Billed per search, beside the tokens."""
+    units: tuple[tuple[str, int | float], ...] = ()
+    """(unit, amount) of everything else a price list bills by, under its name there and sorted by it:
+    `input_audio_tokens`, a part of input_tokens, or `audio_seconds`, which is beside them. Amounts are above 0."""
     estimated: bool = False
     """The provider reported no usage; the counts are our estimate."""
     partial: bool = False
     """The stream ended before its usage arrived; the counts cover what was seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cost:
     """What one call cost, in USD."""
 
@@ -56,7 +70,7 @@ class Cost:
         return self.input_usd + self.output_usd + self.cache_read_usd + self.cache_write_usd + self.other_usd
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """What a routing rule and a compatibility check see of a call about to be made.
 
@@ -86,7 +100,7 @@ class Request:
     """From the size of the text, about four characters a token; good to a factor of two."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What the policy did with one call, and why. Recorded on the span whether or not it changed anything."""
 
@@ -112,7 +126,7 @@ class Decision:
         return self.sent_model != self.requested_model
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evaluation:
     """One score for one answer."""
 
@@ -130,7 +144,7 @@ class Evaluation:
     response_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One billable request to a model, as a span describes it."""
 
@@ -157,6 +171,8 @@ class Call:
     task_type: str = "unknown"
     task_confidence: float | None = None
     task_source: str | None = None
+    task_sub_tag: str | None = None
+    """A finer label within the task type, such as `judge` within classification."""
     complexity: str | None = None
     use_case_id: str | None = None
     use_case_name: str | None = None

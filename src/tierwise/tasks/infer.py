@@ -19,7 +19,6 @@ On prompts from sources it was not written from, the inference by words is right
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from tierwise.tasks.complexity import Complexity, complexity
@@ -46,8 +45,7 @@ PROCESS_MEMORY = TaskMemory()
 """What `infer` remembers between calls unless it is given another memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
+class Inference(NamedTuple):
     """What one request is asking for."""
 
     task_type: str

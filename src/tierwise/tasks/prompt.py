@@ -161,9 +161,9 @@ def _response_schema(request: Mapping[str, Any]) -> tuple[object, str, bool]:
     """(schema, its name, is the answer JSON) from whichever key the provider uses."""
     for key in _FORMAT_KEYS:
         declared = request.get(key)
-        if declared is not None and key in ("text", "output_config"):
-            declared = fields(declared).get("format")
         if declared is None:
+            continue
+        if key in ("text", "output_config") and (declared := fields(declared).get("format")) is None:
             continue
         if isinstance(declared, type):
             return declared, declared.__name__, True
@@ -232,8 +232,9 @@ class _Reading:
 def read_prompt(request: Mapping[str, Any]) -> Prompt:
     """What the request says. Never raises for odd input: a part that cannot be read counts as absent."""
     reading = _Reading()
-    reading.take("system", request.get("system"))
-    reading.take("system", request.get("instructions"))
+    for key in ("system", "instructions"):
+        if (instructions := request.get(key)) is not None:
+            reading.take("system", instructions)
     messages = request.get("messages")
     turns = messages if messages is not None else request.get("input")
     if isinstance(turns, str):

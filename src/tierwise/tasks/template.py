@@ -175,6 +175,9 @@ def _edge_marks(text: str) -> list[str]:
 def form(user_text: str) -> tuple[str, ...]:
     """The marks of the form that a user message fills in; empty below two of them."""
     text = user_text.strip()
+    if "\n" not in text and ":" not in text and not text.startswith("#"):
+        # One line of prose, as many questions are, has no two marks: nothing to search for.
+        return ()
     marks, last_end = _form_marks(f"\n{text}")
     if len(marks) < _MIN_MARKS:
         return ()

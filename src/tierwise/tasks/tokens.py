@@ -7,9 +7,15 @@ SENTENCE_END = "."
 
 _SPACES = "\"'(),/;<=>@[]{}|~`*&%$\\^\t\r“”‘’«»–—…¿¡，、；「」（）"
 _CHARACTERS = str.maketrans({**dict.fromkeys(".?!:\n。？！：", SENTENCE_END), **dict.fromkeys(_SPACES, " ")})
+_ASCII_CHARACTERS = bytes(range(128)).decode().translate(_CHARACTERS).encode().ljust(256)
 
 
 def tokenize(text: str) -> list[str]:
     """Lower-case words, and a token wherever a sentence, line or label ends. `-`, `+`, `#` and `_` stay in words."""
-    # For ASCII text this is three passes in C, several times faster than a regular expression.
-    return text.lower().translate(_CHARACTERS).replace(SENTENCE_END, " . ").split()
+    lowered = text.lower()
+    if lowered.isascii():
+        # Bytes are looked up in an array, characters in a dict: a sixth of the time.
+        marked = lowered.encode("ascii").translate(_ASCII_CHARACTERS).decode("ascii")
+    else:
+        marked = lowered.translate(_CHARACTERS)
+    return marked.replace(SENTENCE_END, " . ").split()

@@ -48,15 +48,22 @@ def stable_instructions(system: str) -> str:
     return "" if GENERIC_WORDS.issuperset(words) else text
 
 
+# The keys hold instructions and marks, which the calls of a template share, and never a text that comes once.
+
+
 @lru_cache(maxsize=_CACHED_TEXTS)
-def _from_content(system: str, user: str, tool_names: tuple[str, ...], schema_name: str) -> UseCase | None:
-    instructions = stable_instructions(system) if system else ""
-    interface = (*sorted(tool_names), "", schema_name)
-    if instructions:
-        return UseCase(_identifier("system", instructions, *interface, *form(user)), None, "system")
-    if marks := skeleton(user):
-        return UseCase(_identifier("structure", *interface, *marks), None, "structure")
-    return None
+def _from_instructions(
+    system: str, tool_names: tuple[str, ...], schema_name: str, marks: tuple[str, ...]
+) -> UseCase | None:
+    instructions = stable_instructions(system)
+    if not instructions:
+        return None
+    return UseCase(_identifier("system", instructions, *sorted(tool_names), "", schema_name, *marks), None, "system")
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def _from_structure(tool_names: tuple[str, ...], schema_name: str, marks: tuple[str, ...]) -> UseCase:
+    return UseCase(_identifier("structure", *sorted(tool_names), "", schema_name, *marks), None, "structure")
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)
@@ -72,13 +79,15 @@ def prompt_use_case(prompt: Prompt, *, operation: str, call_site: str | None, na
         return _from_words("prompt", (prompt.prompt_id,))
     # What is embedded is data, whatever marks it has.
     if operation != "embeddings" and not prompt.is_embedding:
-        # Long instructions stand alone, so the user's text stays out of the key and the next call finds the entry.
-        user = "" if len(prompt.system) >= LONG_INSTRUCTIONS_CHARS else prompt.user
-        found = _from_content(prompt.system, user, prompt.tool_names, prompt.schema_name)
-        if found is None and not user:
-            found = _from_content("", prompt.user, prompt.tool_names, prompt.schema_name)
-        if found is not None:
-            return found
+        system, user = prompt.system, prompt.user
+        if system:
+            # Long instructions stand alone.
+            marks = form(user) if len(system) < LONG_INSTRUCTIONS_CHARS else ()
+            found = _from_instructions(system, prompt.tool_names, prompt.schema_name, marks)
+            if found is not None:
+                return found
+        if marks := skeleton(user):
+            return _from_structure(prompt.tool_names, prompt.schema_name, marks)
     if call_site:
         return _from_words("call_site", (call_site,))
     return _from_words("none", (operation, *sorted(prompt.tool_names), "", prompt.schema_name))
