@@ -144,6 +144,12 @@ def test_a_form_needs_two_marks():
     assert form("# Notes\nbuy milk") == ()
 
 
+def test_one_line_can_be_a_form():
+    """A label that asks and the instruction after it are two marks; a label before data, or prose, is none."""
+    assert form("**Task**: Write a poem about the sea") == ("label task", "> write a poem about")
+    assert form("Invoice: 4711") == form("Is it red: yes or no?") == ()
+
+
 @given(st.text())
 def test_any_text_is_taken(text: str):
     """No text, in any script, is refused, and the same text gives the same marks."""

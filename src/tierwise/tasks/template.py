@@ -95,6 +95,7 @@ _SEPARATED_CHARS = 300
 _PAYLOAD_CHARS = 150
 _CLOSING_CHARS = 600
 _CLOSING_LINES = 3
+_LONGEST_LABEL_CHARS = 100
 _MAX_MARKS = 24
 _MIN_MARKS = 2
 
@@ -175,9 +176,11 @@ def _edge_marks(text: str) -> list[str]:
 def form(user_text: str) -> tuple[str, ...]:
     """The marks of the form that a user message fills in; empty below two of them."""
     text = user_text.strip()
-    if "\n" not in text and ":" not in text and not text.startswith("#"):
-        # One line of prose, as many questions are, has no two marks: nothing to search for.
-        return ()
+    if "\n" not in text and not text.startswith("#"):
+        # One line, as many questions are, has one mark, and a second only after a label that asks.
+        label, colon, _ = text[:_LONGEST_LABEL_CHARS].partition(":")
+        if not colon or ASKING_SECTIONS.isdisjoint(label.strip("*").lower().split()):
+            return ()
     marks, last_end = _form_marks(f"\n{text}")
     if len(marks) < _MIN_MARKS:
         return ()
