@@ -7,7 +7,7 @@ reader cannot drift: `from_attributes(to_attributes(call)) == call` for all that
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -79,7 +79,6 @@ _UNIT_KEYS = {
     "cache_audio_read_tokens": sc.USAGE_AUDIO_CACHE_READ,
 }
 """Units that the semantic conventions have a name for; the rest stand under a prefix of ours."""
-_UNITS_BY_KEY = {key: unit for unit, key in _UNIT_KEYS.items()}
 
 _COST_FIELDS: tuple[tuple[str, str], ...] = (
     ("input_usd", sc.COST_INPUT_USD),
@@ -87,38 +86,6 @@ _COST_FIELDS: tuple[tuple[str, str], ...] = (
     ("cache_read_usd", sc.COST_CACHE_READ_USD),
     ("cache_write_usd", sc.COST_CACHE_WRITE_USD),
     ("other_usd", sc.COST_OTHER_USD),
-)
-
-_KNOWN_KEYS = frozenset(
-    {key for _, key in (*_TEXT_FIELDS, *_USAGE_FIELDS, *_COST_FIELDS)}
-    | {
-        sc.OPERATION_NAME,
-        sc.PROVIDER_NAME,
-        sc.SYSTEM_LEGACY,
-        sc.REQUEST_MODEL,
-        sc.REQUEST_STREAM,
-        sc.RESPONSE_FINISH_REASONS,
-        sc.USAGE_INPUT_TOKENS,
-        sc.USAGE_OUTPUT_TOKENS,
-        sc.USAGE_CACHE_CREATION_LEGACY,
-        sc.USAGE_ESTIMATED,
-        sc.USAGE_PARTIAL,
-        sc.OPENAI_RESPONSE_SERVICE_TIER,
-        sc.ANTHROPIC_RESPONSE_SERVICE_TIER,
-        sc.COST_AMOUNT,
-        sc.COST_CURRENCY,
-        sc.COST_SOURCE,
-        sc.PRICE_VERSION,
-        sc.PRICED,
-        sc.TASK_TYPE,
-        sc.ROUTE_POLICY_VERSION,
-        sc.ROUTE_RULE_ID,
-        sc.ROUTE_ARM,
-        sc.ROUTE_REQUESTED_MODEL,
-        sc.ROUTE_DECISION,
-        sc.ROUTE_PROPENSITY,
-        sc.ROUTE_REASON,
-    }
 )
 
 USD_PLACES = Decimal("1e-12")
@@ -206,41 +173,33 @@ def from_attributes(attributes: Mapping[str, Any]) -> Call:
 
     Values of a wrong type are ignored field by field: what arrives from the network is not ours to trust.
     """
-    text = {name: _typed(attributes.get(key), name) for name, key in _TEXT_FIELDS}
-    tier = _text(attributes.get(sc.OPENAI_RESPONSE_SERVICE_TIER)) or _text(
-        attributes.get(sc.ANTHROPIC_RESPONSE_SERVICE_TIER)
-    )
-    reasons = attributes.get(sc.RESPONSE_FINISH_REASONS)
+    found: tuple[dict[str, Any], ...] = ({}, {}, {}, {}, {}, {}, {})
+    fields, usage, units, cost, decision, parameters, extra = found
+    for key, value in attributes.items():
+        place = _PLACES.get(key)
+        if place is not None:
+            part, name, read = place
+            if (said := read(value)) is not None:
+                found[part][name] = said
+        elif key.startswith(sc.USAGE_UNIT_PREFIX):
+            if (amount := _positive(value)) is not None:
+                units[key.removeprefix(sc.USAGE_UNIT_PREFIX)] = amount
+        else:
+            extra[key] = value
+    legacy_provider, legacy_tier = fields.pop("legacy_provider", None), fields.pop("other_tier", None)
     return Call(
-        operation=_text(attributes.get(sc.OPERATION_NAME)) or "chat",
-        provider=_text(attributes.get(sc.PROVIDER_NAME)) or _text(attributes.get(sc.SYSTEM_LEGACY)) or "unknown",
-        request_model=_text(attributes.get(sc.REQUEST_MODEL)) or "unknown",
-        finish_reasons=tuple(str(reason) for reason in reasons) if isinstance(reasons, list | tuple) else (),
-        usage=_usage_from_attributes(attributes),
-        cost=_cost_from_attributes(attributes),
-        service_tier=tier,
-        stream=attributes.get(sc.REQUEST_STREAM) is True,
-        task_type=_text(attributes.get(sc.TASK_TYPE)) or "unknown",
-        decision=_decision_from_attributes(attributes),
-        parameters={key: value for key, value in attributes.items() if key in _PARAMETER_KEYS},
-        extra={
-            key: value
-            for key, value in attributes.items()
-            if key not in _KNOWN_KEYS and key not in _PARAMETER_KEYS and _unit(key) is None
-        },
-        **text,
+        operation=fields.pop("operation", None) or "chat",
+        provider=fields.pop("provider", None) or legacy_provider or "unknown",
+        request_model=fields.pop("request_model", None) or "unknown",
+        service_tier=fields.pop("service_tier", None) or legacy_tier,
+        task_type=fields.pop("task_type", None) or "unknown",
+        usage=_usage(usage, units),
+        cost=_cost(cost),
+        decision=_decision(decision, attributes),
+        parameters=parameters,
+        extra=extra,
+        **fields,
     )
-
-
-_FLOAT_FIELDS = frozenset({"time_to_first_chunk_s", "task_confidence", "shadow_propensity"})
-
-
-def _typed(value: Any, name: str) -> Any:
-    if name in _FLOAT_FIELDS:
-        return _number(value)
-    if name == "server_port":
-        return _count(value)
-    return _text(value)
 
 
 def _text(value: Any) -> str | None:
@@ -262,52 +221,27 @@ def _count(value: Any) -> int | None:
     return int(value) if _is_number(value) and math.isfinite(value) and value >= 0 else None
 
 
-def _usage_from_attributes(attributes: Mapping[str, Any]) -> Usage:
-    counts = {name: _count(attributes.get(key)) or 0 for name, key in _USAGE_FIELDS}
-    counts["cache_write_tokens"] = (
-        counts["cache_write_tokens"] or _count(attributes.get(sc.USAGE_CACHE_CREATION_LEGACY)) or 0
-    )
-    return Usage(
-        input_tokens=_count(attributes.get(sc.USAGE_INPUT_TOKENS)),
-        output_tokens=_count(attributes.get(sc.USAGE_OUTPUT_TOKENS)),
-        estimated=attributes.get(sc.USAGE_ESTIMATED) is True,
-        partial=attributes.get(sc.USAGE_PARTIAL) is True,
-        units=_units_from_attributes(attributes),
-        **counts,
-    )
+def _usage(said: dict[str, Any], units: dict[str, int | float]) -> Usage:
+    legacy = said.pop("legacy_cache_write_tokens", 0)
+    if legacy and not said.get("cache_write_tokens"):
+        said["cache_write_tokens"] = legacy
+    return Usage(units=tuple(sorted(units.items())), **said)
 
 
-def _unit(key: str) -> str | None:
-    """The unit that an attribute counts, as `Usage.units` names it; None for all other attributes."""
-    if key.startswith(sc.USAGE_UNIT_PREFIX) and key not in _KNOWN_KEYS:
-        return key.removeprefix(sc.USAGE_UNIT_PREFIX)
-    return _UNITS_BY_KEY.get(key)
-
-
-def _units_from_attributes(attributes: Mapping[str, Any]) -> tuple[tuple[str, int | float], ...]:
-    return tuple(
-        sorted(
-            (unit, amount)
-            for key, amount in attributes.items()
-            if (unit := _unit(key)) and _is_number(amount) and math.isfinite(amount) and amount > 0
-        )
-    )
-
-
-def _cost_from_attributes(attributes: Mapping[str, Any]) -> Cost | None:
-    total = _amount(attributes.get(sc.COST_AMOUNT))
-    if total is None or attributes.get(sc.COST_CURRENCY, "USD") != "USD":
+def _cost(said: dict[str, Any]) -> Cost | None:
+    total: Decimal | None = said.pop("total_usd", None)
+    if total is None or said.pop("currency", "USD") != "USD":
         return None
-    parts = {name: _amount(attributes.get(key)) or Decimal(0) for name, key in _COST_FIELDS}
-    rest = total - sum(parts.values(), Decimal(0))
-    if abs(rest) > Decimal("1e-9"):
+    parts = {name: said.pop(name, _NO_USD) for name, _ in _COST_FIELDS}
+    rest = total - sum(parts.values(), _NO_USD)
+    if abs(rest) > _ROUNDING_USD:
         # Another writer gave a total without our split: the total is the fact, so the rest is kept under "other".
         parts["other_usd"] += rest
-    return Cost(
-        price_version=_text(attributes.get(sc.PRICE_VERSION)) or "",
-        source="provider" if attributes.get(sc.COST_SOURCE) == "provider" else "local",
-        **parts,
-    )
+    return Cost(**parts, **said)
+
+
+_NO_USD = Decimal(0)
+_ROUNDING_USD = Decimal("1e-9")
 
 
 def _amount(value: Any) -> Decimal | None:
@@ -328,19 +262,73 @@ _ARMS = frozenset({"control", "canary", "treated", "holdout"})
 _DECISIONS = frozenset({"unchanged", "routed", "would_route", "refused", "fell_back"})
 
 
-def _decision_from_attributes(attributes: Mapping[str, Any]) -> Decision | None:
-    requested = _text(attributes.get(sc.ROUTE_REQUESTED_MODEL))
-    if requested is None:
+def _decision(said: dict[str, Any], attributes: Mapping[str, Any]) -> Decision | None:
+    if "requested_model" not in said:
         return None
-    arm = attributes.get(sc.ROUTE_ARM)
-    kind = attributes.get(sc.ROUTE_DECISION)
-    return Decision(
-        requested_model=requested,
-        sent_model=_text(attributes.get(sc.REQUEST_MODEL)) or requested,
-        policy_version=_count(attributes.get(sc.ROUTE_POLICY_VERSION)),
-        rule_id=_text(attributes.get(sc.ROUTE_RULE_ID)),
-        arm=arm if arm in _ARMS else None,
-        decision=kind if kind in _DECISIONS else "unchanged",
-        propensity=_number(attributes.get(sc.ROUTE_PROPENSITY)),
-        reason=_text(attributes.get(sc.ROUTE_REASON)) or "",
-    )
+    return Decision(sent_model=_text(attributes.get(sc.REQUEST_MODEL)) or said["requested_model"], **said)
+
+
+def _positive(value: Any) -> int | float | None:
+    return value if _is_number(value) and math.isfinite(value) and value > 0 else None
+
+
+def _one_of(names: frozenset[str]) -> Callable[[Any], str | None]:
+    return lambda value: value if isinstance(value, str) and value in names else None
+
+
+def _reasons(value: Any) -> tuple[str, ...] | None:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else None
+
+
+def _true(value: Any) -> bool | None:
+    return True if value is True else None
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+def _source(value: Any) -> str:
+    return "provider" if value == "provider" else "local"
+
+
+_FIELD, _USAGE, _UNIT, _COST, _DECISION, _PARAMETER = range(6)
+_NUMBERS = frozenset({"time_to_first_chunk_s", "task_confidence", "shadow_propensity"})
+
+_PLACES: Mapping[str, tuple[int, str, Callable[[Any], Any]]] = {
+    **{
+        key: (_FIELD, name, _number if name in _NUMBERS else _count if name == "server_port" else _text)
+        for name, key in _TEXT_FIELDS
+    },
+    **{key: (_USAGE, name, _count) for name, key in _USAGE_FIELDS},
+    **{key: (_UNIT, unit, _positive) for unit, key in _UNIT_KEYS.items()},
+    **{key: (_COST, name, _amount) for name, key in _COST_FIELDS},
+    **{key: (_PARAMETER, key, lambda value: value) for key in _PARAMETER_KEYS},
+    sc.OPERATION_NAME: (_FIELD, "operation", _text),
+    sc.PROVIDER_NAME: (_FIELD, "provider", _text),
+    sc.SYSTEM_LEGACY: (_FIELD, "legacy_provider", _text),
+    sc.REQUEST_MODEL: (_FIELD, "request_model", _text),
+    sc.REQUEST_STREAM: (_FIELD, "stream", _true),
+    sc.RESPONSE_FINISH_REASONS: (_FIELD, "finish_reasons", _reasons),
+    sc.OPENAI_RESPONSE_SERVICE_TIER: (_FIELD, "service_tier", _text),
+    sc.ANTHROPIC_RESPONSE_SERVICE_TIER: (_FIELD, "other_tier", _text),
+    sc.TASK_TYPE: (_FIELD, "task_type", _text),
+    sc.USAGE_INPUT_TOKENS: (_USAGE, "input_tokens", _count),
+    sc.USAGE_OUTPUT_TOKENS: (_USAGE, "output_tokens", _count),
+    sc.USAGE_CACHE_CREATION_LEGACY: (_USAGE, "legacy_cache_write_tokens", _count),
+    sc.USAGE_ESTIMATED: (_USAGE, "estimated", _true),
+    sc.USAGE_PARTIAL: (_USAGE, "partial", _true),
+    sc.COST_AMOUNT: (_COST, "total_usd", _amount),
+    sc.COST_CURRENCY: (_COST, "currency", str),
+    sc.COST_SOURCE: (_COST, "source", _source),
+    sc.PRICE_VERSION: (_COST, "price_version", _text),
+    sc.PRICED: (_FIELD, "priced", _nothing),
+    sc.ROUTE_REQUESTED_MODEL: (_DECISION, "requested_model", _text),
+    sc.ROUTE_POLICY_VERSION: (_DECISION, "policy_version", _count),
+    sc.ROUTE_RULE_ID: (_DECISION, "rule_id", _text),
+    sc.ROUTE_ARM: (_DECISION, "arm", _one_of(_ARMS)),
+    sc.ROUTE_DECISION: (_DECISION, "decision", _one_of(_DECISIONS)),
+    sc.ROUTE_PROPENSITY: (_DECISION, "propensity", _number),
+    sc.ROUTE_REASON: (_DECISION, "reason", _text),
+}
+"""Attribute key → (which part of a call, field there, how to read a value: None for one that cannot be used)."""
