@@ -4,13 +4,13 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test check unit browser fix up install browser-packages clean
+.PHONY: demo test check unit unit-oldest unit-sdks fix up install browser-packages clean
 
 demo: $(UV)  ## run the whole loop on real prompts and answers, then keep collector and dashboard up (ARGS=--exit stops)
 	$(UV) sync --frozen --inexact --no-dev --extra demo --quiet
 	$(RUN) tierwise demo $(ARGS)
 
-test: install check unit  ## install what the tests need and run all of them
+test: install check unit unit-oldest  ## install what the tests need and run all of them
 
 install: $(UV) browser-packages
 	$(UV) sync --frozen --quiet
@@ -23,6 +23,22 @@ check:  ## style, types, and who may import whom
 
 unit:  ## every test; TESTS=tests/routing narrows it
 	$(RUN) pytest $(TESTS)
+
+# Tests of what an SDK's version can change, and the export that needs a package of its own.
+SDK_TESTS := $(patsubst %,tests/instrumentation/test_%.py,_wrap bodies calls calls_routing complaints_calls complaints_streams complaints_usage request sdk_support shadow_call streams) \
+  tests/instrumentation/test_export.py::test_grpc
+
+unit-oldest: $(UV)  ## the tests that call the SDKs, with the oldest SDKs and OpenTelemetry that are supported
+	$(UV) venv --quiet --allow-existing .venv-oldest
+	$(UV) pip install --quiet --python .venv-oldest --requirement tests/oldest-sdks.txt
+	$(UV) pip install --quiet --python .venv-oldest --no-deps --editable .
+	.venv-oldest/bin/python -m pytest $(SDK_TESTS)
+
+unit-sdks: $(UV)  ## the same with any versions: make unit-sdks OPENAI=2.0.0 ANTHROPIC=1.0.0
+	$(UV) venv --quiet --clear .venv-sdks
+	$(UV) pip install --quiet --python .venv-sdks --editable . openai==$(OPENAI) anthropic==$(ANTHROPIC) \
+	  hypothesis opentelemetry-exporter-otlp-proto-grpc pytest pytest-timeout
+	.venv-sdks/bin/python -m pytest $(SDK_TESTS)
 
 fix:  ## format, and mend what the linter can mend
 	$(RUN) ruff format .
@@ -43,4 +59,4 @@ browser-packages:
 	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq -y --no-install-recommends chromium libatomic1; }
 
 clean:
-	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-oldest .venv-sdks .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

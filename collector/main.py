@@ -7,7 +7,7 @@ import logging
 
 from tierwise import settings
 from tierwise.errors import TierwiseError
-from tierwise.ingest.serve import DEFAULT_HOST, DEFAULT_PORT, serve
+from tierwise.ingest.serve import DEFAULT_GRPC_PORT, DEFAULT_HOST, DEFAULT_PORT, Collector, serve
 
 log = logging.getLogger("tierwise.collector")
 
@@ -16,15 +16,25 @@ def main() -> None:
     """Serve until SIGTERM; exit with 2 and one line when that cannot begin."""
     parser = argparse.ArgumentParser(description="Receive OTLP, keep it in DuckDB, answer queries about it.")
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (needs TIERWISE_TOKEN off loopback)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 lets the system choose")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of HTTP; 0 lets the system choose")
+    parser.add_argument(
+        "--grpc-port", type=int, help=f"of gRPC; 0: none (default: {DEFAULT_GRPC_PORT}, or none where that is taken)"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def ready(collector: Collector) -> None:
+        log.info(
+            "accepting OTLP and queries at %s, OTLP over gRPC at %s", collector.url, collector.grpc_address or "none"
+        )
+
     try:
         serve(
             settings.load(),
             host=arguments.host,
             port=arguments.port,
-            ready=lambda url: log.info("accepting OTLP and queries at %s", url),
+            grpc_port=arguments.grpc_port,
+            ready=ready,
         )
     except TierwiseError as error:
         parser.exit(2, f"{error}\n")

@@ -13,6 +13,10 @@ maybe_names = st.none() | names
 counts = st.integers(0, 10_000_000)
 amounts = st.decimals(0, 10, places=12)
 shares = st.floats(0, 1, allow_nan=False)
+units = st.dictionaries(
+    st.sampled_from(["input_audio_tokens", "output_image_tokens", "audio_seconds", "input_characters", "videos"]),
+    st.integers(1, 10_000_000) | st.floats(0.001, 1e6),
+).map(lambda amounts: tuple(sorted(amounts.items())))
 
 
 @st.composite
@@ -64,6 +68,7 @@ def calls(draw: st.DrawFn) -> Call:
                 cache_write_1h_tokens=counts,
                 reasoning_tokens=counts,
                 web_searches=counts,
+                units=units,
                 estimated=st.booleans(),
                 partial=st.booleans(),
             )

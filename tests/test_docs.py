@@ -84,8 +84,7 @@ def test_files_named_in_the_docs_exist(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_the_testing_example_runs() -> None:
-    """The example of docs/testing.md does what it says."""
-    (code,) = (code for page, code in code_blocks("python") if page == "testing.md")
-
+@pytest.mark.parametrize("code", [code for page, code in code_blocks("python") if page == "testing.md"])
+def test_the_testing_examples_run(code: str) -> None:
+    """The examples of docs/testing.md do what they say."""
     exec(compile(code, "docs/testing.md", "exec"), {})  # noqa: S102

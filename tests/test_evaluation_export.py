@@ -14,8 +14,8 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tierwise.call import Evaluation
-from tierwise.evaluation_export import EvaluationExport, attributes_of, context_of, exporters
-from tierwise.settings import DEFAULT_ENDPOINT, Settings
+from tierwise.evaluation_export import EvaluationExport, attributes_of, context_of
+from tierwise.settings import Settings
 
 EVALUATION = Evaluation(f"{0xABC:032x}", f"{0xDEF:016x}", "totals", "check", 1.0, 1_000, label="pass", response_id="r")
 
@@ -73,13 +73,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def _endpoints(settings: Settings) -> list[str]:
-    found = exporters(settings)
-    for exporter in found:
-        exporter.shutdown()
-    return [vars(exporter)["_endpoint"] for exporter in found]
-
-
 def test_evaluations_reach_the_collector_over_the_wire():
     """The bytes a collector gets are an OTLP log record with event name, ids, attributes and the token."""
     with collecting() as collector:
@@ -119,34 +112,6 @@ def test_keys_for_another_backend_do_not_reach_our_collector(monkeypatch: pytest
     assert "x-api-key" not in ours.headers[0]
     assert theirs.headers[0]["x-api-key"] == "theirs"
     assert "authorization" not in theirs.headers[0]
-
-
-def test_addresses_follow_the_standard_variables(monkeypatch: pytest.MonkeyPatch):
-    """OTEL's address alone is used when only it is named, both when ours is too, none when the SDK is disabled."""
-    assert _endpoints(Settings()) == [f"{DEFAULT_ENDPOINT}/v1/logs"]
-
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://apm.test:4318/")
-    assert _endpoints(Settings()) == ["http://apm.test:4318/v1/logs"]
-    assert _endpoints(Settings(endpoint="http://ours.test")) == [
-        "http://apm.test:4318/v1/logs",
-        "http://ours.test/v1/logs",
-    ]
-
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs.test/custom")
-    assert _endpoints(Settings()) == ["http://logs.test/custom"]
-
-    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
-    assert _endpoints(Settings()) == [f"{DEFAULT_ENDPOINT}/v1/logs"]
-
-    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    assert _endpoints(Settings()) == []
-
-
-def test_one_address_named_twice_gets_one_exporter(monkeypatch: pytest.MonkeyPatch):
-    """OTEL_EXPORTER_OTLP_ENDPOINT pointing at our collector does not send everything twice."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ours.test")
-
-    assert _endpoints(Settings(endpoint="http://ours.test")) == ["http://ours.test/v1/logs"]
 
 
 def test_a_collector_that_is_away_is_mentioned_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):

@@ -348,3 +348,18 @@ def test_an_error_while_sending_does_not_reach_the_user(
     evaluations.feedback(SPAN, score=1)
 
     assert "sending an evaluation (OSError)" in caplog.text
+
+
+def test_evaluations_take_another_way_inside_a_block(sent: Sent):
+    """Inside the block they leave through the given provider, after it where they left before."""
+    exporter = InMemoryLogRecordExporter()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+
+    with evaluations.leaving_through(provider):
+        evaluations.feedback(SpanContext(1, 2, False, TraceFlags(1)), score=0.5)
+    evaluations.feedback(SpanContext(1, 3, False, TraceFlags(1)), score=0.5)
+    assert evaluations.drain(5)
+
+    assert [item.log_record.span_id for item in exporter.get_finished_logs()] == [2]
+    assert [record.log_record.span_id for record in sent()] == [3]

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from tierwise import firewall as module
-from tierwise.firewall import firewall
+from tierwise.firewall import firewall, swallow
 
 
 @pytest.fixture
@@ -38,3 +38,35 @@ def test_interrupts_pass(outside_pytest: None) -> None:
     """Ctrl-C and cancellation belong to the user and are never swallowed."""
     with pytest.raises(KeyboardInterrupt), firewall("pricing a call"):
         raise KeyboardInterrupt
+
+
+def test_a_clause_does_the_same(outside_pytest: None, caplog: pytest.LogCaptureFixture) -> None:
+    """An `except` clause that ends in `swallow` stops and logs an error as the block does."""
+    try:
+        raise ValueError("Dear Sir, my secret is 42")
+    except ValueError as error:
+        swallow("reading a stream", error)
+
+    assert [record.getMessage()[:49] for record in caplog.records] == [
+        "tierwise failed while reading a stream (ValueErro"
+    ]
+
+
+def test_a_clause_shows_errors_under_pytest() -> None:
+    """Under pytest `swallow` raises the error it was given."""
+    with pytest.raises(ValueError, match="seen"):
+        swallow("reading a stream", ValueError("seen"))
+
+
+def test_a_log_that_raises(outside_pytest: None) -> None:
+    """A logging filter of the app's own that raises does not bring our error back."""
+
+    def fail(_: logging.LogRecord) -> bool:
+        raise RuntimeError("broken filter")
+
+    module.logger.addFilter(fail)
+    try:
+        with firewall("pricing a call"):
+            raise ValueError("ours")
+    finally:
+        module.logger.removeFilter(fail)

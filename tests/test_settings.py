@@ -32,7 +32,10 @@ def test_empty_variable_is_not_set() -> None:
         ("TIERWISE_CAPTURE_CONTENT", "maybe", "true, false"),
         ("TIERWISE_POLICY_POLL_S", "0", "seconds from 0.05 to 3600"),
         ("TIERWISE_POLICY_POLL_S", "soon", "seconds from 0.05 to 3600"),
+        ("TIERWISE_CONTENT_MESSAGE_BYTES", "0", "bytes from 1 to 16777216"),
+        ("TIERWISE_CONTENT_CALL_BYTES", "64k", "bytes from 1 to 16777216"),
         ("TIERWISE_ENDPOINT", "localhost:4318", "http:// or https:// URL"),
+        ("TIERWISE_EXPORT_PROFILE", "langfuse, jaeger", "langfuse, mlflow, openlit, phoenix, sentry"),
     ],
 )
 def test_bad_value_names_the_way_out(variable: str, value: str, allowed: str) -> None:
@@ -52,6 +55,19 @@ def test_unknown_key_in_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"unknown setting 'endpiont'; known settings: .*endpoint"):
         settings.load({}, file=file)
+
+
+def test_export_profiles(tmp_path: Path) -> None:
+    """Profiles are named with commas in the variable, and as a list or a text in the file."""
+    file = tmp_path / "tierwise.toml"
+    file.write_text('export_profile = ["sentry", "phoenix"]\n', encoding="utf-8")
+
+    assert settings.load({}, file=file).export_profile == ("sentry", "phoenix")
+    assert settings.load({"TIERWISE_EXPORT_PROFILE": " MLflow,,openlit,mlflow"}).export_profile == (
+        "mlflow",
+        "openlit",
+    )
+    assert settings.load({}).export_profile == ()
 
 
 def test_token_is_not_printed() -> None:

@@ -94,7 +94,7 @@ def _apply(item: Recommendation, based_on: int | None, keys: tuple[str, str]) ->
     def write() -> str:
         store = connection.store()
         writes.require_current(store, based_on)
-        record = actions.apply(store, [item.id], share=share, holdout=holdout, who=who, why=why)
+        record = actions.apply(store, [item.id], share=share, holdout=holdout, who=who, why=why, now=datetime.now(UTC))
         return (
             f"{item.scope.label} is in force for {format.percent(share, 0)} of its calls, "
             f"{format.percent(holdout, 0)} held out: policy version {record.version}."

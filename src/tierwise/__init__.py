@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from tierwise.evaluations import Answer, check, feedback
     from tierwise.instrumentation import flush, instrument, uninstrument
+    from tierwise.instrumentation.export import export_profile
     from tierwise.routing.policy import Policy
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "TierwiseError",
     "__version__",
     "check",
+    "export_profile",
     "feedback",
     "flush",
     "instrument",
@@ -59,6 +61,7 @@ _MODULES = {
     "Policy": "tierwise.routing.policy",
     "check": "tierwise.evaluations",
     "Answer": "tierwise.evaluations",
+    "export_profile": "tierwise.instrumentation.export",
     "feedback": "tierwise.evaluations",
     "flush": "tierwise.instrumentation",
     "instrument": "tierwise.instrumentation",

@@ -18,7 +18,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tierwise")
 
 MAX_QUEUED_ANSWERS = 1_000
+_LAST_CHECKS_S = 5.0
 SLOW_CHECK_S = 5.0
 """A check that takes longer is named once in the log: later answers wait for it, and are dropped when too many do."""
 
@@ -102,6 +104,21 @@ def configure(with_settings: settings.Settings | None = None, *, logger_provider
         _export = EvaluationExport(with_settings or settings.load(), logger_provider=logger_provider)
     if previous is not None:
         previous.close(timeout_s=1.0)
+
+
+@contextmanager
+def leaving_through(logger_provider: LoggerProvider) -> Generator[None]:
+    """Have evaluations leave through this provider inside the block, for tests."""
+    global _export
+    with _lock:
+        outside = _export
+        _export = EvaluationExport(settings.Settings(), logger_provider=logger_provider)
+    try:
+        yield
+    finally:
+        drain(_LAST_CHECKS_S)
+        with _lock:
+            _export = outside
 
 
 def _exporting() -> EvaluationExport:

@@ -1,6 +1,7 @@
 """The one place where tierwise's own errors stop, so that the user's call never sees them.
 
-Everything tierwise does in the user's process outside the SDK call itself runs inside `firewall(…)`. An error is logged
+Everything tierwise does in the user's process outside the SDK call itself runs inside `firewall(…)`, or inside a `try`
+that ends in `swallow(…)`: around the call itself, where nothing of ours may run that could fail. An error is logged
 once a place at WARNING and swallowed. Under pytest it is re-raised, so that our tests and the user's see it.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from types import TracebackType
 
 logger = logging.getLogger("tierwise")
@@ -43,11 +45,24 @@ class firewall:
         return True
 
 
+def swallow(doing: str, error: Exception) -> None:
+    """What `firewall` does with an error, for an `except` clause."""
+    if reraises():
+        raise error
+    report(doing, error)
+
+
 def report(doing: str, error: Exception) -> None:
     """Log one WARNING for the first error of this type at this place; later ones of the same kind at DEBUG.
 
     The message carries the error's type but not its text, which may quote a prompt; the traceback is at DEBUG.
     """
+    # A filter or a handler of the app's own may raise, and there is nobody left to tell.
+    with suppress(Exception):
+        _report(doing, error)
+
+
+def _report(doing: str, error: Exception) -> None:
     kind = f"{doing}: {type(error).__name__}"
     if kind in _reported:
         logger.debug("tierwise failed while %s", doing, exc_info=error)

@@ -17,6 +17,7 @@ Signal = Literal["TRACES", "LOGS"]
 
 _NOISY_LOGGERS = (
     "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "urllib3.connectionpool",
@@ -39,6 +40,14 @@ def standard_endpoint(signal: Signal) -> str | None:
         return own
     base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     return f"{base.rstrip('/')}/v1/{signal.lower()}" if base else None
+
+
+def standard_headers(signal: Signal) -> dict[str, str]:
+    """The headers that the standard variables name for a signal, in lower case."""
+    from opentelemetry.util.re import parse_env_headers
+
+    own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_HEADERS")
+    return dict(parse_env_headers(own or os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", ""), liberal=True))
 
 
 def names_collector(settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""The user's own prices and discounts, read from a TOML file.
+"""The user's own prices, discounts and surcharges, read from a TOML file.
 
 [[model]]
 provider = "openai"
@@ -10,6 +10,17 @@ cache_read_usd_per_mtok = 0.15     # optional, as are cache_write_usd_per_mtok a
 [[discount]]
 provider = "anthropic"             # and optionally a model
 percent = 12
+
+[[surcharge]]
+provider = "anthropic"
+region = "us"                      # where the provider says it processed the call; optionally a model, too
+percent = 10
+
+[[unit]]
+provider = "openai"
+model = "sora-2"                   # optional
+unit = "output_video_seconds"      # what an unpriced call's reason names
+usd = 0.10                         # each
 """
 
 from __future__ import annotations
@@ -23,6 +34,7 @@ from typing import Any
 
 from tierwise.errors import SettingsError
 
+_TABLES = frozenset({"discount", "model", "surcharge", "unit"})
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
 
@@ -42,11 +54,15 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """The user's own prices and discounts, from a TOML file."""
+    """The user's own prices, discounts and surcharges."""
 
     models: dict[tuple[str, str], Rates]
     discounts: dict[tuple[str, str | None], Decimal]
     """(provider, model or None for all) → factor in (0, 1]."""
+    surcharges: dict[tuple[str, str | None, str], Decimal]
+    """(provider, model or None for all, region) → factor of at least 1, for tokens."""
+    units: dict[tuple[str, str | None, str], Decimal]
+    """(provider, model or None for all, unit) → USD each."""
     digest: str
 
 
@@ -63,15 +79,16 @@ def read_overrides(path: Path) -> Overrides:
         raise SettingsError(f"{path}: the price file cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
-    if unknown := table.keys() - {"model", "discount"}:
-        raise SettingsError(f"{path}: unknown table {min(unknown)!r}; known tables: [[discount]], [[model]]")
+    if unknown := table.keys() - _TABLES:
+        known = ", ".join(f"[[{name}]]" for name in sorted(_TABLES))
+        raise SettingsError(f"{path}: unknown table {min(unknown)!r}; known tables: {known}")
     models: dict[tuple[str, str], Rates] = {}
     for entry in table.get("model", ()):
         where = f"{path}: [[model]] {entry.get('model', '?')}"
         key = _text(entry, "provider", where), _text(entry, "model", where)
         models[key] = Rates(
-            input=_rate(entry, "input_usd_per_mtok", _MILLION, where, required=True),
-            output=_rate(entry, "output_usd_per_mtok", _MILLION, where, required=True),
+            input=_rate(entry, "input_usd_per_mtok", _MILLION, where),
+            output=_rate(entry, "output_usd_per_mtok", _MILLION, where),
             cache_read=_optional_rate(entry, "cache_read_usd_per_mtok", _MILLION, where),
             cache_write=_optional_rate(entry, "cache_write_usd_per_mtok", _MILLION, where),
             web_search=_optional_rate(entry, "web_search_usd_per_thousand", _THOUSAND, where),
@@ -79,11 +96,22 @@ def read_overrides(path: Path) -> Overrides:
     discounts: dict[tuple[str, str | None], Decimal] = {}
     for entry in table.get("discount", ()):
         where = f"{path}: [[discount]]"
-        percent = _rate(entry, "percent", Decimal(1), where, required=True)
+        percent = _rate(entry, "percent", Decimal(1), where)
         if percent >= 100:
             raise SettingsError(f"{where}: percent is {percent}; allowed: 0 to below 100")
         discounts[_text(entry, "provider", where), entry.get("model")] = 1 - percent / 100
-    return Overrides(models, discounts, hashlib.sha256(data).hexdigest()[:8])
+    surcharges: dict[tuple[str, str | None, str], Decimal] = {}
+    for entry in table.get("surcharge", ()):
+        where = f"{path}: [[surcharge]]"
+        percent = _rate(entry, "percent", Decimal(1), where)
+        surcharge_key = _text(entry, "provider", where), entry.get("model"), _text(entry, "region", where)
+        surcharges[surcharge_key] = 1 + percent / 100
+    units: dict[tuple[str, str | None, str], Decimal] = {}
+    for entry in table.get("unit", ()):
+        where = f"{path}: [[unit]] {entry.get('unit', '?')}"
+        unit_key = _text(entry, "provider", where), entry.get("model"), _text(entry, "unit", where)
+        units[unit_key] = _rate(entry, "usd", Decimal(1), where)
+    return Overrides(models, discounts, surcharges, units, hashlib.sha256(data).hexdigest()[:8])
 
 
 def _text(entry: dict[str, Any], key: str, where: str) -> str:
@@ -94,10 +122,10 @@ def _text(entry: dict[str, Any], key: str, where: str) -> str:
 
 
 def _optional_rate(entry: dict[str, Any], key: str, per: Decimal, where: str) -> Decimal | None:
-    return _rate(entry, key, per, where, required=True) if key in entry else None
+    return _rate(entry, key, per, where) if key in entry else None
 
 
-def _rate(entry: dict[str, Any], key: str, per: Decimal, where: str, *, required: bool) -> Decimal:
+def _rate(entry: dict[str, Any], key: str, per: Decimal, where: str) -> Decimal:
     value = entry.get(key)
     try:
         amount = Decimal(str(value))

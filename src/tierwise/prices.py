@@ -1,9 +1,9 @@
-"""What a call costs: the only importer of genai-prices, plus the user's own prices and discounts.
+"""What a call costs, by the price list and the user's own prices, discounts and surcharges.
 
 The price list is slow to import, so in the user's app it loads on a background thread
-(`warm_up()`, `when_ready()`); the collector and the command line load it at once (`load()`). A model's prices are
-resolved once per quarter of an hour and kept, so that pricing a call is a handful of multiplications; a property test
-holds the result to genai-prices' own `calc_price`.
+(`warm_up()`, `when_ready()`); the collector and the command line load it at once (`load()`). What a model's calls cost
+is resolved once per quarter of an hour and kept, so that pricing a call is a handful of multiplications; a property
+test holds the result to genai-prices' own `calc_price`.
 """
 
 from __future__ import annotations
@@ -12,36 +12,100 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from tierwise import price_list
 from tierwise.call import Cost, Usage
-from tierwise.price_overrides import Overrides, Rates, read_overrides
+from tierwise.price_list import Listing
+from tierwise.price_overrides import Rates
+from tierwise.tariffs import Tariff, configure, discount, find_tariff, price_version, resolve, tariffs, times
 
-if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice
+__all__ = [
+    "LOADING",
+    "configure",
+    "cost",
+    "load",
+    "long_context_from",
+    "price",
+    "price_version",
+    "rates",
+    "ready",
+    "warm_up",
+    "when_ready",
+]
 
-_PROVIDER_IDS = {
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "aws.bedrock": "aws",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "mistral_ai": "mistral",
-    "moonshot_ai": "moonshotai",
-    "x_ai": "x-ai",
-}
-"""`gen_ai.provider.name` where genai-prices uses another id."""
+LOADING = "price list loading"
+"""`tierwise.unpriced.reason` of a call that ended before the price list was there; the collector prices it."""
 
-_STANDARD_TIERS = frozenset({None, "", "auto", "default", "standard", "standard_only"})
-_QUARTER_HOUR_NS = 15 * 60 * 1_000_000_000
-_MAX_RESOLVED = 4096
 _MAX_WAITING = 2048
-_MILLION = Decimal(1_000_000)
-_THOUSAND = Decimal(1_000)
+_NOTHING = Decimal(0)
+
+
+def price(
+    provider: str,
+    model: str,
+    usage: Usage,
+    *,
+    at_ns: int,
+    service_tier: str | None = None,
+    batch: bool = False,
+    response_model: str | None = None,
+    region: str | None = None,
+) -> tuple[Cost | None, str | None]:
+    """What a call cost in USD, or None and, in words, why that is not known.
+
+    Args:
+        provider: `gen_ai.provider.name`.
+        model: the model sent; `response_model`, being more exact, is looked up before it.
+        usage: input_tokens is the total, cache reads and writes included.
+        at_ns: when the call began, ns since the epoch UTC: prices are dated.
+        service_tier: as the response names it; `batch` is the same as `batch=True`, and a tier without a price of its
+            own gives None, not the standard price.
+        region: where the provider says it processed the call, if that may cost more; without a known surcharge, and
+            none in the user's file, the cost is None.
+    """
+    key = (provider, model, response_model, service_tier, batch, region)
+    tariff = tariffs.get(key)
+    if tariff is None or not tariff.from_ns <= at_ns < tariff.until_ns:
+        tariff = find_tariff(key, at_ns)
+    input_tokens, output_tokens = usage.input_tokens, usage.output_tokens
+    if usage.units:
+        return _price_units(tariff, usage)
+    if input_tokens is None and output_tokens is None:
+        return None, "no usage reported"
+    if tariff.reason is not None:
+        return None, tariff.reason
+    if not tariff.is_only_rates:
+        return _price_by_list(tariff, usage, (), _NOTHING)
+    if input_tokens is None:
+        input_tokens = 0
+    if output_tokens is None:
+        output_tokens = 0
+    rates = tariff.rates if input_tokens <= tariff.first_step else tariff.rates_past(input_tokens)
+    read, written, reasoning = usage.cache_read_tokens, usage.cache_write_tokens, usage.reasoning_tokens
+    fresh = input_tokens
+    read_usd = written_usd = other_usd = _NOTHING
+    if read or written or usage.cache_write_1h_tokens:
+        fresh -= read + written
+        if fresh < 0:
+            return None, (
+                f"inconsistent usage: cache reads ({read}) and writes ({written}) exceed input tokens ({input_tokens})"
+            )
+        one_hour = usage.cache_write_1h_tokens
+        if one_hour > written:
+            return None, "inconsistent usage: a part exceeds its total"
+        read_usd = rates.cache_read * read
+        written_usd = rates.cache_write * (written - one_hour) + rates.cache_write_1h * one_hour
+    output_usd = rates.output * (output_tokens - reasoning)
+    if reasoning:
+        if reasoning > output_tokens:
+            return None, "inconsistent usage: a part exceeds its total"
+        output_usd += rates.reasoning * reasoning
+    if usage.web_searches:
+        if rates.web_search is None:
+            return None, "no price for web searches"
+        other_usd = rates.web_search * usage.web_searches
+    return Cost(rates.input * fresh, output_usd, read_usd, written_usd, other_usd, price_version()), None
 
 
 def cost(
@@ -54,91 +118,16 @@ def cost(
     batch: bool = False,
     response_model: str | None = None,
 ) -> Cost | None:
-    """What a call cost in USD, or None when that is not known (`unpriced_reason` says why).
-
-    Args:
-        provider: `gen_ai.provider.name`.
-        model: the model sent; `response_model`, being more exact, is looked up before it.
-        usage: input_tokens is the total, cache reads and writes included.
-        at_ns: when the call began, ns since the epoch UTC: prices are dated.
-        service_tier: as the response names it; a tier without a price of its own gives None, not the standard price.
-    """
-    priced = _price(provider, model, usage, at_ns, service_tier, batch, response_model)
-    return priced if isinstance(priced, Cost) else None
-
-
-def unpriced_reason(
-    provider: str,
-    model: str,
-    usage: Usage,
-    *,
-    at_ns: int,
-    service_tier: str | None = None,
-    batch: bool = False,
-    response_model: str | None = None,
-) -> str:
-    """Why `cost` with these arguments is None, in words; empty when it is not."""
-    priced = _price(provider, model, usage, at_ns, service_tier, batch, response_model)
-    return priced if isinstance(priced, str) else ""
-
-
-LOADING = "price list loading"
-"""`tierwise.unpriced.reason` of a call that ended before the price list was there; the collector prices it."""
-
-
-def _price(
-    provider: str,
-    model: str,
-    usage: Usage,
-    at_ns: int,
-    service_tier: str | None,
-    batch: bool,
-    response_model: str | None,
-) -> Cost | str:
-    if usage.input_tokens is None and usage.output_tokens is None:
-        return "no usage reported"
-    if service_tier == "batch":
-        service_tier, batch = None, True
-    tier = None if service_tier in _STANDARD_TIERS else service_tier
-    input_tokens = usage.input_tokens or 0
-    names = dict.fromkeys(name for name in (response_model, model) if name)
-    rates: Rates | str = f"no price for {provider}/{model}"
-    for name in names:
-        rates = _rates(provider, name, input_tokens, at_ns, tier, batch)
-        if isinstance(rates, Rates):
-            break
-    if isinstance(rates, str):
-        return rates
-    return _multiply(rates, usage, _discount(provider, model, response_model))
-
-
-def _multiply(rates: Rates, usage: Usage, factor: Decimal) -> Cost | str:
-    input_tokens, output_tokens = usage.input_tokens or 0, usage.output_tokens or 0
-    fresh = input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
-    if fresh < 0:
-        return (
-            f"inconsistent usage: cache reads ({usage.cache_read_tokens}) and writes ({usage.cache_write_tokens}) "
-            f"exceed input tokens ({input_tokens})"
-        )
-    one_hour = usage.cache_write_1h_tokens
-    if one_hour > usage.cache_write_tokens or usage.reasoning_tokens > output_tokens:
-        return "inconsistent usage: a part exceeds its total"
-    if usage.web_searches and rates.web_search is None:
-        return "no price for web searches"
-
-    read_rate = rates.input if rates.cache_read is None else rates.cache_read
-    write_rate = rates.input if rates.cache_write is None else rates.cache_write
-    one_hour_rate = write_rate if rates.cache_write_1h is None else rates.cache_write_1h
-    reasoning_rate = rates.output if rates.reasoning is None else rates.reasoning
-    return Cost(
-        input_usd=fresh * rates.input * factor,
-        output_usd=((output_tokens - usage.reasoning_tokens) * rates.output + usage.reasoning_tokens * reasoning_rate)
-        * factor,
-        cache_read_usd=usage.cache_read_tokens * read_rate * factor,
-        cache_write_usd=((usage.cache_write_tokens - one_hour) * write_rate + one_hour * one_hour_rate) * factor,
-        other_usd=usage.web_searches * (rates.web_search or Decimal(0)) * factor,
-        price_version=price_version(),
-    )
+    """What a call cost in USD, or None when that is not known: `price` without its reason."""
+    return price(
+        provider,
+        model,
+        usage,
+        at_ns=at_ns,
+        service_tier=service_tier,
+        batch=batch,
+        response_model=response_model,
+    )[0]
 
 
 def rates(
@@ -148,140 +137,89 @@ def rates(
 
     `input_tokens` matters: past a model's long-context threshold the whole request is priced at the higher rates.
     """
-    tier = None if service_tier in _STANDARD_TIERS else service_tier
-    found = _rates(provider, model, input_tokens, at_ns, tier, batch)
+    found = resolve(provider, model, service_tier, batch, at_ns)
     if isinstance(found, str):
         return None
-    factor = _discount(provider, model, None)
-    if factor == 1:
-        return found
-    parts = {name: getattr(found, name) for name in ("cache_read", "cache_write", "cache_write_1h", "reasoning")}
-    return replace(
-        found,
-        input=found.input * factor,
-        output=found.output * factor,
-        web_search=None if found.web_search is None else found.web_search * factor,
-        **{name: None if rate is None else rate * factor for name, rate in parts.items()},
-    )
+    listed = found if isinstance(found, Rates) else _step(found.steps, input_tokens)
+    factor = discount(provider, model)
+    return listed if factor == 1 else times(listed, factor)
 
 
-# --- resolving the price list -----------------------------------------------------------------------------------------
-
-_resolved: dict[tuple[Any, ...], tuple[tuple[int, Rates], ...] | str] = {}
-
-
-def _rates(provider: str, model: str, input_tokens: int, at_ns: int, tier: str | None, batch: bool) -> Rates | str:
-    if _overrides is not None and (own := _overrides.models.get((provider, model))) is not None:
-        return own
-    key = (provider, model, tier, batch, at_ns // _QUARTER_HOUR_NS)
-    steps = _resolved.get(key)
-    if steps is None:
-        if len(_resolved) >= _MAX_RESOLVED:
-            _resolved.clear()
-        steps = _resolved[key] = _resolve(provider, model, tier, batch, at_ns)
-    if isinstance(steps, str):
-        return steps
+def _step(steps: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:
+    """The rates of a request of this size: a step applies past its threshold, to every token of the request."""
     found = steps[0][1]
     for start, step in steps:
-        # A tier applies past its threshold, to every token of the request.
         if input_tokens > start:
             found = step
     return found
 
 
-def _resolve(
-    provider: str, model: str, tier: str | None, batch: bool, at_ns: int
-) -> tuple[tuple[int, Rates], ...] | str:
-    from genai_prices.data_snapshot import get_snapshot
-    from genai_prices.types import TieredPrices
+def long_context_from(
+    provider: str, model: str, *, at_ns: int, service_tier: str | None = None, batch: bool = False
+) -> int | None:
+    """The input tokens past which a request to this model costs other rates; None when its size does not matter."""
+    found = resolve(provider, model, service_tier, batch, at_ns)
+    return found.steps[1][0] if isinstance(found, Listing) and len(found.steps) > 1 else None
 
-    provider_id = _PROVIDER_IDS.get(provider, provider)
-    try:
-        _, info = get_snapshot().find_provider_model(
-            model, None, None if provider_id == "unknown" else provider_id, None
+
+# --- usage that is more than tokens of text ---------------------------------------------------------------------------
+
+
+def _price_units(tariff: Tariff, usage: Usage) -> tuple[Cost | None, str | None]:
+    """The price of audio, images, characters and other units, by the user's own prices first, then by the list."""
+    own_usd = _NOTHING
+    left: list[tuple[str, int | float]] = []
+    for unit, amount in usage.units:
+        each = tariff.own_unit_price(unit)
+        if each is None:
+            left.append((unit, amount))
+        else:
+            own_usd += each * Decimal(str(amount)) * tariff.factor
+    listed = tuple(left)
+    if not listed and not usage.input_tokens and not usage.output_tokens:
+        return Cost(_NOTHING, _NOTHING, other_usd=own_usd, price_version=price_version()), None
+    return _price_by_list(tariff, usage, listed, own_usd)
+
+
+def _price_by_list(
+    tariff: Tariff, usage: Usage, units: tuple[tuple[str, int | float], ...], own_usd: Decimal
+) -> tuple[Cost | None, str | None]:
+    if tariff.listing is None:
+        if tariff.reason is None:
+            # A model with the user's own price for all its tokens.
+            units = tuple((unit, amount) for unit, amount in units if not unit.endswith("_tokens"))
+        if tariff.reason is not None or units:
+            return None, tariff.reason or f"no price for {units[0][0]} of {tariff.key[0]}/{tariff.key[1]}"
+        provider, model, response_model, service_tier, batch, region = tariff.key
+        plain, reason = price(
+            provider,
+            model,
+            replace(usage, units=()),
+            at_ns=tariff.from_ns,
+            service_tier=service_tier,
+            batch=batch,
+            response_model=response_model,
+            region=region,
         )
-    except LookupError:
-        return f"no price for {provider}/{model}"
-    at = datetime.fromtimestamp(at_ns / 1e9, tz=UTC)
-    context: dict[str, str] = {}
-    if tier is not None:
-        context["speed" if tier == "fast" and provider == "anthropic" else "service_tier"] = tier
-    if batch:
-        context["processing"] = "batch"
-    for name, value in context.items():
-        # genai-prices answers an unknown context with the standard price: that would be a made-up number.
-        if not any(
-            variant.when.get(name) == value and (variant.constraint is None or variant.constraint.active(at))
-            for variant in info.price_variants or ()
-        ):
-            return f"no price for {provider}/{model} at {name} {value!r}"
-    price = info.get_prices(at, context or None)
-    if price.input_mtok is None and price.output_mtok is None:
-        return f"{provider}/{model} is not priced by tokens"
-    starts = sorted({0} | {tier.start for p in vars(price).values() if isinstance(p, TieredPrices) for tier in p.tiers})
-    return tuple((start, _rates_at(price, start + 1)) for start in starts)
-
-
-def _rates_at(price: ModelPrice, input_tokens: int) -> Rates:
-    """The rates of `price` for a request of `input_tokens`."""
-
-    def rate(key: str, per: Decimal) -> Decimal | None:
-        value: Any = getattr(price, key)
-        if value is None:
-            return None
-        if not isinstance(value, Decimal):
-            active = [tier.price for tier in value.tiers if input_tokens > tier.start]
-            value = active[-1] if active else value.base
-        return value / per
-
-    return Rates(
-        input=rate("input_mtok", _MILLION) or Decimal(0),
-        output=rate("output_mtok", _MILLION) or Decimal(0),
-        cache_read=rate("cache_read_mtok", _MILLION),
-        cache_write=rate("cache_write_mtok", _MILLION),
-        cache_write_1h=rate("cache_write_1h_mtok", _MILLION),
-        reasoning=rate("output_reasoning_mtok", _MILLION),
-        web_search=rate("web_searches_kcount", _THOUSAND),
-    )
-
-
-# --- the user's own prices --------------------------------------------------------------------------------------------
-
-_overrides: Overrides | None = None
-_version: str | None = None
-
-
-def price_version() -> str:
-    """Which prices are in force: `genai-prices 0.2.3`, with `+overrides:<digest>` when the user has own ones."""
-    global _version
-    if _version is None:
-        from importlib.metadata import version
-
-        _version = f"genai-prices {version('genai-prices')}"
-        if _overrides is not None:
-            _version += f"+overrides:{_overrides.digest}"
-    return _version
-
-
-def configure(path: str | Path | None) -> None:
-    """Take prices and discounts from a TOML file over the list's; None: the list as it is.
-
-    Raises:
-        SettingsError: the file is missing, not TOML, or holds a value we cannot use.
-    """
-    global _overrides, _version
-    _overrides = None if path is None else read_overrides(Path(path))
-    _version = None
-    _resolved.clear()
-
-
-def _discount(provider: str, model: str, response_model: str | None) -> Decimal:
-    if _overrides is None:
-        return Decimal(1)
-    for name in (response_model, model, None):
-        if (factor := _overrides.discounts.get((provider, name))) is not None:
-            return factor
-    return Decimal(1)
+        return (None, reason) if plain is None else (replace(plain, other_usd=plain.other_usd + own_usd), None)
+    if tariff.reason is not None and (usage.input_tokens or usage.output_tokens):
+        return None, tariff.reason
+    listed = price_list.calculate(tariff.listing, usage, units)
+    if isinstance(listed, str):
+        return None, listed
+    factor, token_factor = tariff.factor, tariff.token_factor
+    rates = tariff.rates_past(usage.input_tokens) if usage.input_tokens else tariff.rates
+    read_usd = rates.cache_read * usage.cache_read_tokens
+    one_hour = usage.cache_write_1h_tokens
+    written_usd = rates.cache_write * (usage.cache_write_tokens - one_hour) + rates.cache_write_1h * one_hour
+    return Cost(
+        input_usd=listed.input_usd * token_factor - read_usd - written_usd,
+        output_usd=listed.output_usd * token_factor,
+        cache_read_usd=read_usd,
+        cache_write_usd=written_usd,
+        other_usd=(listed.total_usd - listed.input_usd - listed.output_usd) * factor + own_usd,
+        price_version=price_version(),
+    ), None
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
@@ -306,9 +244,7 @@ if hasattr(os, "register_at_fork"):
 
 def load() -> None:
     """Load the price list now, in this thread."""
-    import genai_prices.data_snapshot
-
-    genai_prices.data_snapshot.get_snapshot()
+    price_list.load()
     _loaded.set()
     _run_waiting()
 

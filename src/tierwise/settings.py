@@ -11,13 +11,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from tierwise.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
 MODES = ("off", "shadow", "enforce")
 Mode = Literal["off", "shadow", "enforce"]
+EXPORT_PROFILES = ("langfuse", "mlflow", "openlit", "phoenix", "sentry")
+"""Backends whose own attributes tierwise can add to what it exports to them."""
 
 
 def data_home() -> Path:
@@ -42,13 +44,26 @@ class Settings:
     """Overrides the policy's own mode when set; `off` is the kill switch and beats everything."""
     capture_content: bool = False
     """Put prompt and completion text on spans. Off unless asked for."""
+    redact: str | None = None
+    """`module:function` that takes each text of captured content and gives back what of it may leave."""
+    content_message_bytes: int = 32_768
+    """Captured text of one message is cut to this size."""
+    content_call_bytes: int = 131_072
+    """Captured text of one call is cut to this size."""
     inject_usage: bool = True
     """Ask for usage on streams whose caller did not, at hosts known to take `stream_options.include_usage`; the extra
     chunk never reaches the caller. False: such streams are estimated."""
+    export_profile: tuple[str, ...] = ()
+    """Profiles of the backend that `OTEL_EXPORTER_OTLP_ENDPOINT` names: it gets its own attributes beside the standard
+    ones. A tierwise collector never does."""
     db: str = field(default_factory=lambda: f"duckdb:{data_home() / 'tierwise.duckdb'}")
     """Store URL: `duckdb:PATH`, `http://HOST:PORT` of a collector, or `memory:`."""
     token: str | None = field(default=None, repr=False)
     """Bearer token between app, collector, dashboard and command line; None: loopback without one."""
+    tls_cert: str | None = None
+    """PEM file with the collector's certificate, and those between it and the one that clients trust; None: no TLS."""
+    tls_key: str | None = None
+    """PEM file with that certificate's private key, without a passphrase."""
     policy_poll_s: float = 5.0
     """Seconds between two looks at the policy file or URL."""
     tenant: str | None = None
@@ -97,6 +112,26 @@ def _file_values(file: Path | None) -> dict[str, tuple[Any, str]]:
     return {name: (value, f"{path}: {name}") for name, value in table.items()}
 
 
+def _profiles(value: Any, origin: str) -> tuple[str, ...]:
+    """Names of profiles, as a text with commas or a list."""
+    given = cast("list[Any]", value) if isinstance(value, list) else str(value).split(",")
+    names = tuple(dict.fromkeys(str(name).strip().lower() for name in given if str(name).strip()))
+    for name in names:
+        if name not in EXPORT_PROFILES:
+            raise SettingsError(f"{origin} is {value!r}; allowed: {', '.join(EXPORT_PROFILES)}, several with commas")
+    return names
+
+
+def _size(value: Any, origin: str) -> int:
+    try:
+        size = int(value)
+    except (TypeError, ValueError):
+        size = 0
+    if not 1 <= size <= 16 * 1024 * 1024:
+        raise SettingsError(f"{origin} is {value!r}; allowed: bytes from 1 to 16777216")
+    return size
+
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -111,6 +146,8 @@ def _parse(name: str, value: Any, origin: str) -> Any:
         if text not in _TRUE | _FALSE:
             raise SettingsError(f"{origin} is {value!r}; allowed: true, false")
         return text in _TRUE
+    if name == "export_profile":
+        return _profiles(value, origin)
     if name == "policy_poll_s":
         try:
             seconds = float(value)
@@ -119,6 +156,8 @@ def _parse(name: str, value: Any, origin: str) -> Any:
         if not 0.05 <= seconds <= 3600:
             raise SettingsError(f"{origin} is {value!r}; allowed: seconds from 0.05 to 3600")
         return seconds
+    if name in ("content_message_bytes", "content_call_bytes"):
+        return _size(value, origin)
     if name == "seed":
         try:
             return int(value)

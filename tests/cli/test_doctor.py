@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tierwise.cli import doctor
 from tierwise.ingest.serve import running_collector
 
 if TYPE_CHECKING:
@@ -26,6 +29,15 @@ def test_a_healthy_installation(run: RunCommand, db: str) -> None:
         assert seen[subject][0] == "ok", subject
     assert "100.0% of calls" in seen["priced"][1]
     assert "app by tierwise" in seen["source"][1]
+
+
+def test_calls_that_are_not_observed_are_named(run: RunCommand, db: str) -> None:
+    """Who uses WebSocket calls is told that their cost is missing, and where it is."""
+    status, detail = findings(run("doctor", "--json"))["websocket calls"]
+
+    assert status == "warning"
+    assert "realtime.connect" in detail
+    assert "platform.openai.com/usage" in detail
 
 
 def test_a_table_for_people(run: RunCommand, db: str) -> None:
@@ -103,3 +115,32 @@ def test_missing_packages_are_told(run: RunCommand, db: str, monkeypatch: pytest
     seen: dict[str, Any] = findings(run("doctor", "--json"))
 
     assert seen["streamlit"] == ("warning", "not installed (the dashboard)")
+
+
+@pytest.mark.parametrize(
+    ("installed", "status", "detail"),
+    [
+        ("3.54.0", "ok", "3.54.0 (supported: 1.26 and newer, tested up to 3.54)"),
+        ("1.10.0", "failed", "1.10.0 is not supported (1.26 and newer, tested up to 3.54): its calls are not observed"),
+        ("4.0.0", "warning", "4.0.0 is newer than the newest tested"),
+        (None, "warning", "not installed"),
+    ],
+)
+def test_versions_of_the_sdks(
+    installed: str | None, status: str, detail: str, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDKs' versions are shown, with whether they are within the range that is supported."""
+
+    def version(name: str) -> str:
+        if name == "openai" and installed is None:
+            raise PackageNotFoundError(name)
+        return installed if name == "openai" and installed else metadata.version(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+
+    found = findings(run("doctor", "--json"))
+
+    assert found["openai"][0] == status
+    assert detail in found["openai"][1]
+    assert found["anthropic"][0] == "ok"
+    assert "instrumentation" not in found

@@ -61,3 +61,27 @@ def test_nothing_to_recommend(run: RunCommand, tmp_path: object) -> None:
 
     assert run("recommend", "--db", url).out.startswith("No recommendations")
     assert run("recommend", "--db", url, "--json").json == []
+
+
+def test_every_number_is_explained(run: RunCommand, db: str) -> None:
+    """`--explain` prints the SQL of each figure, and that SQL gives the figure when `tierwise sql` runs it."""
+    (item,) = run("recommend", "--json").json
+
+    found = run("recommend", item["id"], "--explain", "--json").json
+
+    spend = next(figure for figure in found["figures"] if figure["name"] == "spend_usd")
+    (row,) = run("sql", spend["sql"], "--json").json
+    assert float(next(iter(row.values()))) == float(item["spend_usd"])
+    assert "-- spend_usd" in run("recommend", item["id"], "--explain").out
+    assert run("recommend", "--explain").code == 2
+
+
+def test_levers_are_listed_and_shown(run: RunCommand, db: str) -> None:
+    """`--levers` lists other ways to save, and an id shows one in full."""
+    listed = run("recommend", "--levers", "--offline", "uc_0", "--json").json
+
+    batch = next(lever for lever in listed if lever["kind"] == "batch_tier")
+    card = run("recommend", batch["id"], "--offline", "uc_0").out
+    assert "batch tier" in run("recommend", "--levers", "--offline", "uc_0").out
+    assert all(words in card for words in ("saving a month", "Assumptions", "SELECT count(*)"))
+    assert run("recommend", "lev_nope").code == 1

@@ -63,3 +63,27 @@ def test_without_a_policy(run: RunCommand, db: str, tmp_path: Path) -> None:
     assert (none.code, refused.code) == (1, 1)
     assert "no policy is in force" in none.err
     assert "line 1" in refused.err
+
+
+def test_judging_costs_what_one_says(run: RunCommand, db: str) -> None:
+    """A price for judging is a cost of evaluation only where something was judged."""
+    plain, priced = (
+        run("simulate", *options, "--json").json for options in ((), ("--judge-usd", "5", "--review-usd", "5"))
+    )
+
+    assert plain["evaluation_cost_usd"] == priced["evaluation_cost_usd"]
+    assert run("simulate", "--judge-usd", "much").code == 2
+
+
+def test_added_up_calls_are_the_calls(run: RunCommand, db: str, tmp_path: Path) -> None:
+    """A policy without size limits is simulated on added-up calls, and one whose limit leaves everything in agrees."""
+    plain, sized = tmp_path / "plain.toml", tmp_path / "sized.toml"
+    text = 'mode = "enforce"\n[[rule]]\nid = "a"\nkind = "route"\nto = "claude-haiku-5-5"\n'
+    plain.write_text(text)
+    sized.write_text(text + "when = { max_input_tokens = 100000000 }\n")
+
+    on_cells, on_calls = (run("simulate", "--policy", str(path), "--json").json for path in (plain, sized))
+
+    assert on_cells["baseline_usd"] == on_calls["baseline_usd"]
+    assert float(on_cells["simulated_usd"]) == pytest.approx(float(on_calls["simulated_usd"]), rel=1e-3)
+    assert on_cells["window_days"] == pytest.approx(on_calls["window_days"], rel=1e-3)

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tierwise.evidence.e_process import STAKE_SHARES, STAKES, log_e_process, log_mixture
-from tierwise.evidence.retention import Certificate, certify, expected_pairs
+from tierwise.evidence.retention import Certificate, certify, expected_pairs, first_scores
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -365,3 +365,23 @@ def test_impossible_rates_are_refused():
     """A weak model cannot be alone right on more requests than strong gets wrong."""
     with pytest.raises(ValueError, match=r"weak_better=0\.2 leave a negative share"):
         expected_pairs(1.0, strong_rate=0.9, weak_better=0.2)
+
+
+def test_a_new_design_leaves_earlier_bets_as_they_were():
+    """When the sampling rate falls later, pairs sampled at the old rate keep their bets if each names its own bound."""
+    codes = outcomes(1.0, 200, seed=11)
+    weak, strong = WEAK[codes], STRONG[codes]
+    weight = np.repeat([10.0, 50.0], 100)
+
+    per_pair = certify(weak, strong, weight=weight, max_weight=weight)
+    one_bound = certify(weak, strong, weight=weight, max_weight=50.0)
+
+    assert per_pair.e_value == pytest.approx(certify(weak, strong).e_value)
+    assert one_bound.e_value < per_pair.e_value
+
+
+def test_a_pair_scored_again_counts_with_its_first_score():
+    """Bets stay settled: of several scores of a pair only the first in time counts, in order of arrival."""
+    rows = first_scores(["a", "b", "a", "c", "b"], [5.0, 2.0, 1.0, 4.0, 3.0])
+
+    assert rows.tolist() == [2, 1, 3]

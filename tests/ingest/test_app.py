@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +13,11 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.testclient import TestClient
 
-from tierwise.ingest import otlp
 from tierwise.ingest.app import create_app
 from tierwise.ingest.intake import Intake, Unavailable
+from tierwise.ingest.limits import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES
+from tierwise.ingest.reception import Reception
+from tierwise.ingest.wal import segment_paths
 from tierwise.store.duckdb import DuckDBStore
 
 Make = Callable[..., Any]
@@ -24,7 +28,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture
 def http(store: DuckDBStore, intake: Intake) -> Generator[TestClient]:
     """The collector's HTTP, in process."""
-    with TestClient(create_app(store, intake), base_url="http://127.0.0.1:4318") as client:
+    with TestClient(create_app(store, Reception(intake)), base_url="http://127.0.0.1:4318") as client:
         yield client
 
 
@@ -72,19 +76,69 @@ class TestOtlp:
 
         assert (response.status_code, response.json()) == (200, {})
 
+    def test_metrics_are_taken_and_dropped(self, http: TestClient, tmp_path: Path) -> None:
+        """Metrics are acknowledged in the sender's encoding and kept nowhere."""
+        in_json = http.post("/v1/metrics", json={"resourceMetrics": []})
+        in_protobuf = http.post("/v1/metrics", content=b"anything", headers=PROTOBUF)
+
+        assert (in_json.status_code, in_json.json()) == (200, {})
+        assert (in_protobuf.status_code, in_protobuf.content) == (200, b"")
+        assert segment_paths(tmp_path / "ingest") == []
+
+    def test_zstd_is_taken(self, http: TestClient, intake: Intake, protobuf_request: Make) -> None:
+        """A body in zstd is taken where the package for it is installed."""
+        zstandard = pytest.importorskip("zstandard", reason="the extra zstd is not installed")
+        content = zstandard.compress(protobuf_request(1).SerializeToString())
+
+        response = http.post("/v1/traces", content=content, headers={**PROTOBUF, "Content-Encoding": "zstd"})
+
+        assert response.status_code == 200
+        assert intake.metrics.value("tierwise_spans_received_total") == 1
+
+    def test_zstd_without_its_package_is_said(self, http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without the package a body in zstd is refused, and the answer says what to do."""
+        monkeypatch.setitem(sys.modules, "zstandard", None)
+
+        response = http.post("/v1/traces", content=b"x", headers={**PROTOBUF, "Content-Encoding": "zstd"})
+
+        assert response.status_code == 415
+        assert "tierwise[zstd]" in Status.FromString(response.content).message
+
+    def test_bodies_together_have_a_bound(self, store: DuckDBStore, intake: Intake) -> None:
+        """When requests hold too many bytes, the next is told to come back."""
+        app = create_app(store, Reception(intake, max_held_bytes=1000))
+        with TestClient(app, base_url="http://127.0.0.1:4318") as client:
+            response = client.post("/v1/traces", content=bytes(1001), headers=PROTOBUF)
+
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+        assert intake.metrics.value("tierwise_retries_asked_total", protocol="http") == 1
+
+    @pytest.mark.parametrize("origin", ["https://evil.example.com", "http://localhost:3000", "null"])
+    def test_no_page_is_let_in(self, http: TestClient, origin: str) -> None:
+        """No answer carries a CORS header, to whatever origin and method."""
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+
+        for answer in (
+            http.options("/v1/traces", headers=headers),
+            http.post("/v1/traces", content=b"", headers={**PROTOBUF, **headers}),
+            http.get("/healthz", headers=headers),
+            http.get("/v1/policy", headers=headers),
+        ):
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+
     @pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
     @pytest.mark.parametrize(
         ("headers", "content", "status"),
         [
             (PROTOBUF, b"\xff\xff", 400),
             ({**PROTOBUF, "Content-Encoding": "gzip"}, b"not gzip", 400),
-            ({**PROTOBUF, "Content-Encoding": "zstd"}, b"", 415),
+            ({**PROTOBUF, "Content-Encoding": "br"}, b"", 415),
             ({"Content-Type": "text/plain"}, b"", 415),
             ({}, b"", 415),
-            (PROTOBUF, bytes(otlp.MAX_BODY_BYTES + 1), 413),
-            ({**PROTOBUF, "Content-Encoding": "gzip"}, gzip.compress(bytes(otlp.MAX_DECOMPRESSED_BYTES + 1)), 413),
+            (PROTOBUF, bytes(MAX_BODY_BYTES + 1), 413),
+            ({**PROTOBUF, "Content-Encoding": "gzip"}, gzip.compress(bytes(MAX_DECOMPRESSED_BYTES + 1)), 413),
         ],
-        ids=["garbage", "bad gzip", "zstd", "text", "no type", "too big", "bomb"],
+        ids=["garbage", "bad gzip", "brotli", "text", "no type", "too big", "bomb"],
     )
     def test_bad_request_says_why(
         self, http: TestClient, path: str, headers: dict[str, str], content: bytes, status: int
@@ -156,6 +210,18 @@ class TestHealth:
 
         assert http.get("/readyz").json() == {"status": "not ready", "reason": "stopping"}
 
+    def test_draining_is_not_ready_and_takes_what_comes(
+        self, http: TestClient, intake: Intake, protobuf_request: Make
+    ) -> None:
+        """From the moment it is told to stop nobody new should be sent, and whoever is there is still served."""
+        intake.drain()
+
+        answer = http.post("/v1/traces", content=protobuf_request(1).SerializeToString(), headers=PROTOBUF)
+
+        assert http.get("/readyz").status_code == 503
+        assert "tierwise_ready 0" in http.get("/metrics").text
+        assert answer.status_code == 200
+
     def test_metrics_count_requests(self, http: TestClient) -> None:
         """/metrics counts what was answered."""
         http.post("/v1/traces", content=b"", headers=PROTOBUF)
@@ -163,8 +229,10 @@ class TestHealth:
 
         text = http.get("/metrics").text
 
-        assert 'tierwise_requests_total{signal="traces",status="200"} 1' in text
-        assert 'tierwise_requests_total{signal="traces",status="400"} 1' in text
+        assert 'tierwise_requests_total{protocol="http",signal="traces",status="200"} 1' in text
+        assert 'tierwise_requests_total{protocol="http",signal="traces",status="400"} 1' in text
+        assert 'tierwise_request_bytes_total{protocol="http",signal="traces"} 1' in text
+        assert "tierwise_ready 1" in text
         assert "tierwise_acknowledge_seconds_count 1" in text
 
 

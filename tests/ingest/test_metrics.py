@@ -27,6 +27,22 @@ def test_gauges_are_read_when_rendered() -> None:
     assert "\ntierwise_backlog_bytes 2\n" in metrics.render()
 
 
+def test_answers_are_counted_by_protocol() -> None:
+    """One request raises its protocol's counters, and that of retries when its sender was told to come back."""
+    metrics = Metrics()
+    metrics.answered("http", "traces", "200", 10, retry=False)
+    metrics.answered("grpc", "traces", "UNAVAILABLE", 20, retry=True)
+
+    lines = metrics.render().splitlines()
+
+    assert 'tierwise_requests_total{protocol="http",signal="traces",status="200"} 1' in lines
+    assert 'tierwise_requests_total{protocol="grpc",signal="traces",status="UNAVAILABLE"} 1' in lines
+    assert 'tierwise_request_bytes_total{protocol="grpc",signal="traces"} 20' in lines
+    assert [line for line in lines if line.startswith("tierwise_retries")] == [
+        'tierwise_retries_asked_total{protocol="grpc"} 1'
+    ]
+
+
 def test_histogram_is_cumulative() -> None:
     """Each bucket counts everything up to its bound, the last everything."""
     metrics = Metrics()

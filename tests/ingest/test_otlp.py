@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tierwise.errors import MalformedPayload
 from tierwise.ingest import otlp
-from tierwise.ingest.otlp import JSON, PROTOBUF, PayloadTooLarge, UnsupportedPayload
+from tierwise.ingest.limits import MAX_DECOMPRESSED_BYTES, PayloadTooLarge
+from tierwise.ingest.otlp import JSON, PROTOBUF, UnsupportedPayload
 
 AsBytes = Callable[[Any], bytes]
 
@@ -44,17 +46,56 @@ class TestDecompress:
 
     def test_bomb_is_stopped(self) -> None:
         """A small body that inflates beyond the limit is refused before it is inflated whole."""
-        bomb = gzip.compress(bytes(otlp.MAX_DECOMPRESSED_BYTES + 1))
+        bomb = gzip.compress(bytes(MAX_DECOMPRESSED_BYTES + 1))
 
         with pytest.raises(PayloadTooLarge, match="64 MiB"):
             otlp.decompress(bomb, "gzip")
 
     def test_members_share_the_limit(self) -> None:
         """Members that are small alone are counted together."""
-        member = gzip.compress(bytes(otlp.MAX_DECOMPRESSED_BYTES // 2 + 1))
+        member = gzip.compress(bytes(MAX_DECOMPRESSED_BYTES // 2 + 1))
 
         with pytest.raises(PayloadTooLarge):
             otlp.decompress(member + member, "gzip")
+
+
+class TestZstd:
+    @pytest.fixture
+    def zstandard(self) -> Any:
+        """The package that compresses for these tests."""
+        return pytest.importorskip("zstandard", reason="the extra zstd is not installed")
+
+    @pytest.mark.parametrize("content", [b"", b"x", b"hello " * 10_000, bytes(range(256)) * 5000])
+    @pytest.mark.parametrize("with_size", [True, False])
+    def test_content_comes_back(self, zstandard: Any, content: bytes, with_size: bool) -> None:
+        """A frame is undone, whether or not it says how large it becomes."""
+        compressor = zstandard.ZstdCompressor(write_content_size=with_size)
+
+        assert otlp.decompress(compressor.compress(content), "zstd") == content
+
+    def test_damaged_frame_is_malformed(self, zstandard: Any) -> None:
+        """What is no zstd, is cut off, or has something behind it is malformed."""
+        frame = zstandard.compress(bytes(range(256)) * 100)
+
+        for body in (b"", b"not zstd", frame[:-3], frame + b"tail", frame + frame, frame + bytes(5000)):
+            with pytest.raises(MalformedPayload, match="zstd"):
+                otlp.decompress(body, "zstd")
+
+    def test_bomb_is_stopped(self, zstandard: Any) -> None:
+        """A small body that becomes larger than the limit is refused before it is there whole."""
+        bomb = zstandard.compress(bytes(MAX_DECOMPRESSED_BYTES * 4))
+
+        with pytest.raises(PayloadTooLarge, match="64 MiB"):
+            otlp.decompress(bomb, "zstd")
+
+    def test_wide_window_is_malformed(self, zstandard: Any) -> None:
+        """A frame cannot ask for more memory than HTTP lets it."""
+        parameters = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=False)
+        frame = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+        body = frame.compress(bytes(1000)) + frame.flush()
+
+        with pytest.raises(MalformedPayload, match="zstd"):
+            otlp.decompress(body, "zstd")
 
 
 class TestHeaders:
@@ -69,15 +110,18 @@ class TestHeaders:
         with pytest.raises(UnsupportedPayload, match="neither"):
             otlp.media_type(text)
 
-    def test_encodings_have_names(self) -> None:
-        """Known encodings are read leniently; others are refused by name."""
+    def test_encodings_have_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Known encodings are read leniently; others are refused by name, zstd where its package is missing."""
         assert [otlp.known_encoding(text) for text in ("", "identity", "GZIP", " deflate")] == [
             "",
             "",
             "gzip",
             "deflate",
         ]
-        with pytest.raises(UnsupportedPayload, match="zstd"):
+        with pytest.raises(UnsupportedPayload, match="'br' is none of"):
+            otlp.known_encoding("br")
+        monkeypatch.setitem(sys.modules, "zstandard", None)
+        with pytest.raises(UnsupportedPayload, match=r"tierwise\[zstd\].*gzip"):
             otlp.known_encoding("zstd")
 
 

@@ -57,7 +57,7 @@ def test_protobuf_and_json_say_the_same(make_request: Any, make_span: Any, attri
     for field in ("traceId", "spanId", "parentSpanId"):
         name = field.replace("Id", "_id").replace("parentSpan", "parent_span")
         setattr(message, name, bytes.fromhex(span[field]))
-    assert list(otlp_protobuf.spans(request)) == from_json
+    assert list(otlp_protobuf.spans(request, size=0)) == from_json
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_span_that_cannot_be_stored_is_left_out(protobuf_request: Make, field: s
     request = protobuf_request(1, 2, 3)
     setattr(request.resource_spans[0].scope_spans[0].spans[1], field, value)
 
-    (refusal,) = otlp_protobuf.check_spans(request)
+    (refusal,) = otlp_protobuf.check_spans(request, size=0)
 
     assert reason in refusal
-    assert [span.span_id for span in otlp_protobuf.spans(request)] == [f"{1:016x}", f"{3:016x}"]
+    assert [span.span_id for span in otlp_protobuf.spans(request, size=0)] == [f"{1:016x}", f"{3:016x}"]
     assert otlp_protobuf.count_spans(request) == 3
 
 
@@ -90,7 +90,7 @@ def test_unknown_enums_count_as_unspecified(protobuf_request: Make) -> None:
     span = request.resource_spans[0].scope_spans[0].spans[0]
     span.MergeFromString(bytes([6 << 3, 99]))
 
-    (read,) = otlp_protobuf.spans(request)
+    (read,) = otlp_protobuf.spans(request, size=0)
 
     assert (read.kind, read.status) == ("internal", "unset")
 
@@ -102,7 +102,7 @@ def test_bytes_become_base64(protobuf_request: Make) -> None:
     attribute.key = "raw"
     attribute.value.CopyFrom(AnyValue(bytes_value=b"\x00\x01"))
 
-    (read,) = otlp_protobuf.spans(request)
+    (read,) = otlp_protobuf.spans(request, size=0)
 
     assert read.attributes["raw"] == "AAE="
 

@@ -3,7 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import threading
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from tierwise.attributes import to_attributes
 from tierwise.call import Call, Usage
-from tierwise.errors import CollectorUnavailable, SettingsError, StoreLocked
-from tierwise.ingest.serve import running_collector, serve
+from tierwise.errors import CollectorUnavailable, MissingExtra, SettingsError, StoreLocked
+from tierwise.ingest import serve as serve_module
+from tierwise.ingest.serve import Collector, running_collector, serve
 from tierwise.settings import Settings
 from tierwise.store import open_store
 from tierwise.store.duckdb import DuckDBStore
@@ -100,12 +105,92 @@ def test_signal_ends_serving_and_lets_go(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     urls: list[str] = []
 
-    def ready(url: str) -> None:
-        urls.append(url)
+    def ready(collector: Collector) -> None:
+        urls.append(collector.url)
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
-    serve(Settings(db=f"duckdb:{path}"), port=0, ready=ready)
+    serve(Settings(db=f"duckdb:{path}"), port=0, grpc_port=0, ready=ready)
 
     assert urls[0].startswith("http://127.0.0.1:")
     assert signal.getsignal(signal.SIGTERM) is before
     DuckDBStore.open(path).close()
+
+
+FILES = Path(__file__).parent / "certificates"
+TLS = {"tls_cert": str(FILES / "valid.pem"), "tls_key": str(FILES / "key.pem")}
+
+
+def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
+    """With a certificate the collector's URL is https, for those who trust it, and plain HTTP is not answered."""
+    trusting = ssl.create_default_context(cafile=TLS["tls_cert"])
+    with running_collector(tmp_path / "calls.duckdb", settings=Settings(**TLS)) as collector:
+        assert collector.url.startswith("https://127.0.0.1:")
+        with urllib.request.urlopen(f"{collector.url}/healthz", context=trusting, timeout=10) as response:
+            assert response.status == 200
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(f"{collector.url}/healthz", timeout=10)
+        with pytest.raises(OSError):  # noqa: PT011 - reset or closed, as the system has it
+            urllib.request.urlopen(collector.url.replace("https", "http") + "/healthz", timeout=10)
+
+
+def test_certificate_of_no_use_opens_nothing(tmp_path: Path) -> None:
+    """An expired certificate is said before the file is opened."""
+    settings = Settings(
+        db=f"duckdb:{tmp_path / 'x.duckdb'}", tls_cert=str(FILES / "expired.pem"), tls_key=TLS["tls_key"]
+    )
+
+    with pytest.raises(SettingsError, match="expired"):
+        serve(settings, port=0)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_grpcio_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without grpcio the collector serves HTTP and warns; when gRPC is asked for it does not start."""
+    monkeypatch.setattr(serve_module, "find_spec", lambda name: None if name == "grpc" else find_spec(name))
+    addresses: list[str | None] = []
+
+    def ready(collector: Collector) -> None:
+        addresses.append(collector.grpc_address)
+        collector.end()
+
+    serve(Settings(db=f"duckdb:{tmp_path / 'x.duckdb'}"), port=0, ready=ready)
+    with pytest.raises(MissingExtra, match=r"tierwise\[collector\]"):
+        serve(Settings(db=f"duckdb:{tmp_path / 'y.duckdb'}"), port=0, grpc_port=4317)
+
+    assert addresses == [None]
+    assert "--grpc-port 0" in caplog.text
+
+
+def test_taken_default_port_of_grpc_is_only_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where 4317 is another's and nobody asked for it, HTTP is served all the same."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setattr(serve_module, "DEFAULT_GRPC_PORT", other.getsockname()[1])
+
+        serve(Settings(db=f"duckdb:{tmp_path / 'x.duckdb'}"), port=0, ready=Collector.end)
+
+    assert "no OTLP over gRPC" in caplog.text
+
+
+def test_default_port_of_grpc_is_used_where_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to ask for gRPC."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(serve_module, "DEFAULT_GRPC_PORT", port)
+    answered: list[bool] = []
+
+    def ready(collector: Collector) -> None:
+        with socket.create_connection(("127.0.0.1", port), 10):
+            answered.append(collector.grpc_address == f"127.0.0.1:{port}")
+        collector.end()
+
+    serve(Settings(db=f"duckdb:{tmp_path / 'x.duckdb'}"), port=0, ready=ready)
+
+    assert answered == [True]

@@ -180,6 +180,31 @@ class TestFailingDisk:
         assert stored(tmp_path) == [b"before", b"after"]
         log.close()
 
+    def test_trouble_lasts_until_the_disk_can_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After a failed write the log is in trouble, and by itself out of it when the disk is well again."""
+        log = open_log(tmp_path)
+        assert log.trouble() is None
+        with monkeypatch.context() as patch:
+            self.fail(patch, "fdatasync", errno.EIO)
+            with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+                log.append(body(), NOTHING).result(5)
+
+            assert log.trouble() == f"the write-ahead log cannot be written: {os.strerror(errno.EIO)}"
+        assert log.trouble() is None
+        assert not list(tmp_path.glob("probe*"))
+        log.close()
+
+    def test_full_disk_is_trouble_before_anything_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody has to lose an attempt to find out that the disk is full."""
+        log = open_log(tmp_path)
+        free = os.statvfs(tmp_path)
+        monkeypatch.setattr(
+            os, "statvfs", lambda path: os.statvfs_result((*free[:4], 0, *free[5:])) if path == tmp_path else free
+        )
+
+        assert log.trouble() == "the disk of the write-ahead log is full"
+        log.close()
+
     def test_sequence_is_never_used_twice(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A sequence whose write failed is not given to another body: its bytes may have reached the disk."""
         log = open_log(tmp_path)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anthropic
@@ -16,16 +18,19 @@ from tierwise.instrumentation import _wrap, instrument, uninstrument
 from tierwise.settings import Settings
 from tierwise.testing import LoopbackProvider
 
+from .installed_sdks import HAS_NATIVE_SPANS, needs_native_spans
+
 if TYPE_CHECKING:
     from .conftest import Caller, Spans
 
-PATCHED = [
+PATCHED: list[tuple[Any, str]] = [
     (openai._base_client.SyncAPIClient, "request"),
     (openai._base_client.AsyncAPIClient, "request"),
     (anthropic._base_client.SyncAPIClient, "request"),
     (anthropic._base_client.AsyncAPIClient, "request"),
-    (anthropic._base_client, "start_api_call_span"),
 ]
+if HAS_NATIVE_SPANS:
+    PATCHED.append((anthropic._base_client, "start_api_call_span"))
 
 
 def test_uninstrument_restores(spans: Spans) -> None:
@@ -151,7 +156,54 @@ def test_an_sdk_we_do_not_know(
     instrument(settings=Settings(), tracer_provider=TracerProvider())
     uninstrument()
 
-    assert "patching openai._base_client" in caplog.text
+    assert "is not built as tierwise knows it (openai._base_client.SyncAPIClient.request)" in caplog.text
+
+
+BASE_CLIENT = """
+class SyncAPIClient:
+    def request(self, cast_to, options, *, stream=False, stream_cls=None):
+        return "an answer"
+class AsyncAPIClient(SyncAPIClient):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "package"),
+    [
+        ("0.28.1", {"__init__.py": "def ask(): return 'an answer'"}),
+        (
+            "1.10.0",
+            {
+                "__init__.py": "from ._base_client import SyncAPIClient as C\ndef ask(): return C().request(1, 2)",
+                "_base_client.py": BASE_CLIENT,
+            },
+        ),
+    ],
+    ids=["before 1.0", "before the oldest supported"],
+)
+@pytest.mark.parametrize("order", ["import openai, tierwise.auto", "import tierwise.auto, openai"])
+def test_an_sdk_too_old(order: str, version: str, package: dict[str, str], tmp_path: Path) -> None:
+    """An SDK older than those supported works as ever, unobserved; one line names its version and the way out."""
+    for name, code in package.items():
+        (tmp_path / "openai").mkdir(exist_ok=True)
+        (tmp_path / "openai" / name).write_text(code, encoding="utf-8")
+    (tmp_path / f"openai-{version}.dist-info").mkdir()
+    metadata = tmp_path / f"openai-{version}.dist-info" / "METADATA"
+    metadata.write_text(f"Metadata-Version: 2.1\nName: openai\nVersion: {version}\n", encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"{order}\nprint(openai.ask())\nimport tierwise\ntierwise.instrument(mode='shadow')"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    )
+
+    assert done.stdout == "an answer\n", done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"openai {version} is older than 1.26, the oldest version that tierwise instruments")
 
 
 # --- anthropic's own span ---------------------------------------------------------------------------------------------
@@ -171,6 +223,7 @@ def traced_by_both(
     uninstrument()
 
 
+@needs_native_spans
 def test_native_span_is_not_doubled(traced_by_both: tuple[Any, dict[str, Any]], spans: Spans) -> None:
     """A call of an anthropic client that traces itself is one span, ours; streamed, raw, beta or not."""
     client, arguments = traced_by_both
@@ -186,6 +239,7 @@ def test_native_span_is_not_doubled(traced_by_both: tuple[Any, dict[str, Any]], 
     assert [span.name for span in spans.ended] == ["chat claude-opus-4-7"] * 5
 
 
+@needs_native_spans
 def test_native_span_of_an_async_client(
     make_caller: Callable[[str, bool], Caller], instrumented: Spans, provider: LoopbackProvider
 ) -> None:
@@ -207,6 +261,7 @@ def test_native_span_of_an_async_client(
     assert [span.name for span in instrumented.ended] == ["chat claude-opus-4-7"] * 2
 
 
+@needs_native_spans
 def test_native_spans_of_other_calls_stay(traced_by_both: tuple[Any, dict[str, Any]], spans: Spans) -> None:
     """What we do not observe keeps the span that anthropic makes."""
     client, arguments = traced_by_both
@@ -217,6 +272,7 @@ def test_native_spans_of_other_calls_stay(traced_by_both: tuple[Any, dict[str, A
     assert [span.name for span in spans.ended] == ["anthropic.messages.count_tokens", "anthropic.models.list"]
 
 
+@needs_native_spans
 def test_native_span_comes_back(traced_by_both: tuple[Any, dict[str, Any]], spans: Spans) -> None:
     """After `uninstrument()` anthropic traces its calls again."""
     client, arguments = traced_by_both
@@ -227,6 +283,7 @@ def test_native_span_comes_back(traced_by_both: tuple[Any, dict[str, Any]], span
     assert [span.name for span in spans.ended] == ["anthropic.messages.create"]
 
 
+@needs_native_spans
 def test_trace_context_still_travels(
     traced_by_both: tuple[Any, dict[str, Any]], spans: Spans, provider: LoopbackProvider
 ) -> None:
@@ -243,6 +300,7 @@ def test_trace_context_still_travels(
     ]
 
 
+@needs_native_spans
 def test_no_trace_context_on_our_account(
     traced_by_both: tuple[Any, dict[str, Any]], provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

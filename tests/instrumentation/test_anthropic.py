@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,3 +185,58 @@ def test_totals_hold(fresh: int, read_tokens: int, written: int, five: int, hour
     if five + hour:
         assert usage.cache_write_5m_tokens + usage.cache_write_1h_tokens == written
         assert usage.cache_write_5m_tokens >= 0
+
+
+@pytest.mark.parametrize(
+    ("geo", "region"), [("us", "us"), ("global", None), ("not_available", None), (None, None), (7, None)]
+)
+def test_where_it_was_processed(geo: Any, region: str | None) -> None:
+    """A region that the caller asked for, and pays for, is told from anywhere."""
+    usage = {**USAGE, "inference_geo": geo}
+
+    assert read({"model": "m", "usage": usage}).region == region
+    assert accumulate(start(usage), delta(output_tokens=3)).region == region
+
+
+def test_other_models_are_kept_apart() -> None:
+    """An advisor and a model that declined have prices of their own; of the model that answered there is no more."""
+    iterations = [
+        {"type": "message", "model": "claude-fable-5-2", "input_tokens": 70, "output_tokens": 2},
+        {"type": "advisor_message", "model": "claude-fable-5-2", "input_tokens": 30, "output_tokens": 8},
+        {"type": "fallback_message", "model": "claude-opus-5-5", "input_tokens": 100, "output_tokens": 64},
+        {"type": "message", "input_tokens": 5, "output_tokens": 1},
+    ]
+
+    reply = read({"model": "claude-opus-5-5", "usage": {**USAGE, "iterations": iterations}})
+
+    assert reply.usage.input_tokens == 1200
+    assert reply.usage.units == (("other_models_tokens", 110),)
+
+
+def test_batch_results() -> None:
+    """Only results that succeeded are billed, each by its model."""
+    reader = ANTHROPIC.late_bills[0].reader("msgbatch_1")
+    assert reader is not None
+    message = {"model": "claude-opus-5-5", "usage": USAGE}
+    for result in (
+        {"type": "succeeded", "message": message},
+        {"type": "errored", "error": {}},
+        {"type": "expired"},
+        {"type": "succeeded", "message": message},
+    ):
+        assert not reader.add(as_object(json.dumps({"custom_id": "a", "result": result})))
+
+    (booking,) = reader.bookings()
+
+    assert booking.order_id == "msgbatch_1 claude-opus-5-5"
+    assert booking.reply.usage == Usage(
+        2400,
+        128,
+        cache_read_tokens=1800,
+        cache_write_tokens=400,
+        cache_write_5m_tokens=300,
+        cache_write_1h_tokens=100,
+        reasoning_tokens=20,
+        web_searches=4,
+    )
+    assert len(booking.usages) == 2

@@ -6,7 +6,6 @@ import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import openai
 import pytest
 from hypothesis import given
@@ -14,6 +13,8 @@ from hypothesis import strategies as st
 
 from tierwise.instrumentation import bodies
 from tierwise.testing import Answer, Fault, LoopbackProvider
+
+from .installed_sdks import OPENAI_HTTP
 
 if TYPE_CHECKING:
     from .conftest import Caller, Spans
@@ -157,7 +158,7 @@ def test_disconnected(stream: bool, chat: Caller, provider: LoopbackProvider, in
 
     with (
         chat.resource.with_streaming_response.create(**chat.arguments, stream=stream) as response,
-        pytest.raises(httpx2.TransportError),
+        pytest.raises(OPENAI_HTTP.TransportError),
     ):
         response.read()
 
@@ -222,12 +223,14 @@ def test_gzip(instrumented: Spans) -> None:
     """Bytes are read as decoded, whatever their encoding on the wire."""
     body = {"id": "r1", "model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
 
-    def handle(_: httpx2.Request) -> httpx2.Response:
+    def handle(_: Any) -> Any:
         packed = gzip.compress(json.dumps(body).encode())
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
-        return httpx2.Response(200, headers=headers, stream=httpx2.ByteStream(packed))
+        return OPENAI_HTTP.Response(200, headers=headers, stream=OPENAI_HTTP.ByteStream(packed))
 
-    with openai.OpenAI(api_key="x", http_client=httpx2.Client(transport=httpx2.MockTransport(handle))) as client:
+    with openai.OpenAI(
+        api_key="x", http_client=OPENAI_HTTP.Client(transport=OPENAI_HTTP.MockTransport(handle))
+    ) as client:
         ask = client.chat.completions.with_streaming_response.create
         with ask(model="gpt-4o", messages=[{"role": "user", "content": "hi"}]) as response:
             response.read()

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import httpx2
 import openai
 import pytest
 
 from tierwise.testing import Answer, Fault, LoopbackProvider, ProviderUsage
+
+from .installed_sdks import OPENAI_HTTP, needs_kept_iterators
 
 if TYPE_CHECKING:
     from .conftest import Caller, Spans
@@ -98,14 +99,14 @@ def test_errors_of_the_user_are_no_fallback(
     """An error that is not the provider's, such as a key press, is not answered with a second call."""
     spans = route(rule("gpt-4o", "gpt-4o-mini"))
 
-    def interrupt(_: httpx2.Request) -> None:
+    def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
     with (
         openai.OpenAI(
             base_url=provider.openai_base_url,
             api_key="x",
-            http_client=httpx2.Client(event_hooks={"request": [interrupt]}),
+            http_client=OPENAI_HTTP.Client(event_hooks={"request": [interrupt]}),
         ) as client,
         pytest.raises(KeyboardInterrupt),
     ):
@@ -142,6 +143,7 @@ def test_azure_client_of_one_deployment(route: Callable[[str], Spans], provider:
     assert spans.only.attributes["tierwise.route.reason"] == "the client is bound to one deployment"
 
 
+@needs_kept_iterators
 def test_what_can_be_sent_once_is_not_routed(
     make_caller: Callable[[str, bool], Caller], route: Callable[[str], Spans], provider: LoopbackProvider
 ) -> None:

@@ -8,11 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.exporter.otlp.proto.http import trace_exporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from tierwise.instrumentation import export
 from tierwise.settings import Settings
@@ -31,11 +36,24 @@ class Received:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], list[tuple[str, str]]]] = []
-        self.services: set[str] = set()
+        self.resource: dict[str, str] = {}
+        """Attributes of the resource that the last spans came from."""
+        self.attributes: dict[str, Any] = {}
+        """Attributes of the last span."""
 
     @property
     def spans(self) -> list[tuple[str, str]]:
         return [span for _, _, spans in self.requests for span in spans]
+
+    def decode(self, request: ExportTraceServiceRequest) -> list[tuple[str, str]]:
+        spans: list[tuple[str, str]] = []
+        for resource in request.resource_spans:
+            self.resource = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    spans.append((scope.scope.name, span.name))
+                    self.attributes = {attribute.key: attribute.value for attribute in span.attributes}
+        return spans
 
 
 class Receiver(ThreadingHTTPServer):
@@ -56,11 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         spans: list[tuple[str, str]] = []
         if self.path.endswith("/v1/traces"):
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                for attribute in resource.resource.attributes:
-                    if attribute.key == "service.name":
-                        received.services.add(attribute.value.string_value)
-                spans += [(scope.scope.name, span.name) for scope in resource.scope_spans for span in scope.spans]
+            spans = received.decode(ExportTraceServiceRequest.FromString(body))
         headers = {name.lower(): value for name, value in self.headers.items()}
         received.requests.append((self.path, headers, spans))
         self.send_response(200)
@@ -114,7 +128,7 @@ def test_nobody_has_set_anything_up(collector: Receiver, provider: LoopbackProvi
     )
 
     assert collector.received.spans == [("tierwise", "chat gpt-4o")]
-    assert collector.received.services == {"shop"}
+    assert collector.received.resource["service.name"] == "shop"
     ((path, headers, _),) = collector.received.requests
     assert (path, headers["authorization"]) == ("/v1/traces", "Bearer secret")
     assert logged == ""
@@ -188,6 +202,112 @@ with trace.get_tracer("app").start_as_current_span("handler"):
     assert "api-key" not in collector.received.requests[0][1]
 
 
+def test_variables_of_one_signal(backend: Receiver, provider: LoopbackProvider) -> None:
+    """What is set for traces wins over what is set for all signals, and its address is used as it is."""
+    run(
+        f"import tierwise.auto\n{CALL}\ncall()",
+        provider,
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{backend.url}/otel/v1/traces",
+            "OTEL_EXPORTER_OTLP_HEADERS": "api-key=for-all",
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "api-key=for-traces",
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip",
+        },
+    )
+
+    ((path, headers, spans),) = backend.received.requests
+    assert (path, headers["api-key"], headers["content-encoding"]) == ("/otel/v1/traces", "for-traces", "gzip")
+    assert spans == [("tierwise", "chat gpt-4o")]
+
+
+def test_sampler_and_resource(backend: Receiver, provider: LoopbackProvider) -> None:
+    """The standard sampler decides which traces are exported, and spans carry the resource the variables describe."""
+    script = f"""
+import tierwise.auto
+{CALL}
+call()
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+assert trace.get_tracer_provider().sampler is ALWAYS_OFF
+"""
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": backend.url,
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=production",
+        "OTEL_SERVICE_NAME": "shop",
+    }
+
+    run(script, provider, {**environ, "OTEL_TRACES_SAMPLER": "always_off"})
+    run(f"import tierwise.auto\n{CALL}\ncall()", provider, environ)
+
+    assert backend.received.spans == [("tierwise", "chat gpt-4o")]
+    assert backend.received.resource["deployment.environment.name"] == "production"
+    assert backend.received.resource["service.name"] == "shop"
+
+
+def test_profile(collector: Receiver, backend: Receiver, provider: LoopbackProvider) -> None:
+    """A backend gets what its profile adds, with the header it asks for; a collector beside it gets none of that."""
+    logged = run(
+        f"import tierwise.auto\n{CALL}\ncall()",
+        provider,
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": backend.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "api-key=mine",
+            "TIERWISE_ENDPOINT": collector.url,
+            "TIERWISE_EXPORT_PROFILE": "mlflow,openlit",
+        },
+    )
+
+    ((_, headers, _),) = backend.received.requests
+    assert (headers["x-mlflow-experiment-id"], headers["api-key"]) == ("0", "mine")
+    assert {"mlflow.llm.cost", "gen_ai.usage.cost"} <= backend.received.attributes.keys()
+    assert backend.received.attributes.keys() - collector.received.attributes.keys() == {
+        "mlflow.llm.cost",
+        "gen_ai.usage.cost",
+        "gen_ai.usage.total_tokens",
+    }
+    assert logged == ""
+
+
+def test_headers_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header that the standard variables name replaces the profile's own."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-mlflow-experiment-id=7")
+
+    made_with: dict[str, Any] = {}
+    monkeypatch.setattr(trace_exporter, "OTLPSpanExporter", lambda **arguments: made_with.update(arguments))
+
+    export._http_exporter("http://127.0.0.1:9/v1/traces", ("mlflow",), None)
+
+    assert made_with["headers"] == {"x-mlflow-experiment-id": "7"}
+
+
+OWN_PROVIDER = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+trace.set_tracer_provider(TracerProvider())
+"""
+
+
+@pytest.mark.parametrize(
+    ("set_up", "way_out"),
+    [
+        (OWN_PROVIDER, "wrap its exporter: tierwise.export_profile("),
+        ("", "name the backend with OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ],
+    ids=["provider of the app's", "collector alone"],
+)
+def test_profile_without_effect(set_up: str, way_out: str, collector: Receiver, provider: LoopbackProvider) -> None:
+    """A profile that changes nothing, for want of an exporter of ours to a backend, is said once, with the way out."""
+    script = f"{set_up}\nimport tierwise.auto\n{CALL}\ncall()\ncall()"
+
+    logged = run(script, provider, {"TIERWISE_ENDPOINT": collector.url, "TIERWISE_EXPORT_PROFILE": "langfuse"})
+
+    (line,) = logged.splitlines()
+    assert "TIERWISE_EXPORT_PROFILE changes nothing" in line
+    assert way_out in line
+    assert "langfuse.observation.type" not in collector.received.attributes
+
+
 def test_disabled(collector: Receiver, provider: LoopbackProvider) -> None:
     """With OpenTelemetry turned off nothing is sent, and calls work."""
     logged = run(
@@ -223,10 +343,53 @@ def test_no_exporter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_grpc_without_its_package(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """`OTEL_EXPORTER_OTLP_PROTOCOL=grpc` without the package for it is said, with the way out."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setattr(export, "find_spec", lambda _: None)
 
-    export._standard_exporter("http://127.0.0.1:9/v1/traces")
+    export._standard_exporter("http://127.0.0.1:9/v1/traces", ())
 
     assert "Install it, or set the variable to http/protobuf" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=for-all"},
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "api-key=for-all"},
+    ],
+    ids=["all signals", "traces"],
+)
+def test_grpc(variables: Mapping[str, str], provider: LoopbackProvider) -> None:
+    """`OTEL_EXPORTER_OTLP_PROTOCOL=grpc` exports by gRPC, with the headers given and the profile's attributes."""
+    grpc = pytest.importorskip("grpc", reason="the gRPC exporter is not installed here; `make unit-oldest` installs it")
+    services = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc")
+    received = Received()
+
+    class Servicer(services.TraceServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:
+            headers = dict(context.invocation_metadata())
+            received.requests.append(("grpc", headers, received.decode(request)))
+            return ExportTraceServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    services.add_TraceServiceServicer_to_server(Servicer(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+
+    logged = run(
+        f"import tierwise.auto\n{CALL}\ncall()",
+        provider,
+        {
+            **variables,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "TIERWISE_EXPORT_PROFILE": "openlit",
+        },
+    )
+    server.stop(None).wait()
+
+    assert received.spans == [("tierwise", "chat gpt-4o")], logged
+    assert received.requests[0][1]["api-key"] == "for-all"
+    assert received.attributes["gen_ai.usage.cost"].double_value > 0
+    assert logged == ""
 
 
 REFUSED, SILENT = "http://127.0.0.1:9", "http://10.255.255.1:4318"

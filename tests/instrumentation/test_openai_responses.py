@@ -7,7 +7,7 @@ import pytest
 
 from tierwise import semconv as sc
 from tierwise.call import Usage
-from tierwise.instrumentation.openai_responses import RESPONSES, RESPONSES_COMPACT
+from tierwise.instrumentation.openai_responses import BACKGROUND_RESPONSES, DECISIONS, RESPONSES, RESPONSES_COMPACT
 from tierwise.instrumentation.sdk import ToolCall, as_object, read_parameters
 
 MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "Paris"}]}
@@ -149,3 +149,59 @@ def test_error_event() -> None:
 def test_compacting_is_not_routed() -> None:
     """A compacted context can be read only by the model that made it."""
     assert not RESPONSES_COMPACT.routable
+
+
+@pytest.mark.parametrize(
+    ("items", "body", "searches", "units"),
+    [
+        ([{"type": "web_search_call", "action": {"type": "search"}}] * 2, {}, 2, ()),
+        ([{"type": "web_search_call", "action": {"type": "open_page"}}, {"type": "web_search_call"}], {}, 1, ()),
+        ([{"type": "web_search_call"}] * 3, {"tool_usage": {"web_search": {"num_requests": 1}}}, 1, ()),
+        ([{"type": "file_search_call"}] * 2, {}, 0, (("storage_searches", 2),)),
+        ([{"type": "code_interpreter_call", "container_id": "c"}] * 2, {}, 0, (("code_executions", 1),)),
+        ([{"type": "image_generation_call"}], {}, 0, (("image_generations", 1),)),
+        ([{"type": "mcp_call"}], {"tool_usage": {"web_search": {"num_requests": 9}}}, 0, ()),
+    ],
+)
+def test_hosted_tools(items: list[Any], body: dict[str, Any], searches: int, units: tuple[Any, ...]) -> None:
+    """Searches, files, containers and images are billed beside the tokens, as the API counts them where it does."""
+    usage = read({**COMPLETED, "output": [*items, MESSAGE], **body}).usage
+
+    assert (usage.web_searches, usage.units) == (searches, units)
+
+
+def test_long_lived_cache_writes() -> None:
+    """Writes to the cache of twelve hours are told from the others, whose price may not be theirs."""
+    details = {"cached_tokens": 0, "cache_write_tokens": 50, "cache_write_tokens_details": {"ttl_12h_tokens": 30}}
+
+    usage = read({**COMPLETED, "usage": {**USAGE, "input_tokens_details": details}}).usage
+
+    assert (usage.cache_write_tokens, usage.units) == (50, (("cache_write_12h_tokens", 30),))
+
+
+def test_decision() -> None:
+    """A decision reports usage as a response does, and answers in JSON."""
+    reply = DECISIONS.read(as_object(json.dumps({"model": "gpt-6-luna", "answers": [], "usage": USAGE})), False)
+
+    assert reply.usage == Usage(100, 20, cache_read_tokens=64, cache_write_tokens=8, reasoning_tokens=5)
+    assert reply.extra == {sc.OUTPUT_TYPE: "json"}
+    assert not DECISIONS.routable
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**COMPLETED, "background": False},
+        {**COMPLETED, "background": True, "status": "in_progress"},
+        {**COMPLETED, "background": True, "status": "cancelled", "usage": None},
+        {"type": "response.output_text.delta", "delta": "a"},
+    ],
+)
+def test_nothing_to_book(body: dict[str, Any]) -> None:
+    """What is not done, not of the background, or was not billed is not booked."""
+    reader = BACKGROUND_RESPONSES.reader("r1")
+    assert reader is not None
+
+    reader.add(as_object(json.dumps(body)))
+
+    assert list(reader.bookings()) == []

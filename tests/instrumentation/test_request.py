@@ -14,6 +14,8 @@ from tierwise.instrumentation.anthropic import ANTHROPIC
 from tierwise.instrumentation.openai import OPENAI
 from tierwise.instrumentation.request import call_site, endpoint, is_repeatable, read_body, read_outgoing, with_body
 
+from .installed_sdks import needs_newest_clients
+
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Capital of France?"}]}
 
 
@@ -67,6 +69,7 @@ def test_provider_by_client(kind: str, sdk: Any, provider: str) -> None:
     assert endpoint(sdk, client("http://127.0.0.1:1/v1", kind)).provider == provider
 
 
+@needs_newest_clients
 def test_classes_of_the_sdks() -> None:
     """The classes we know by name are those the SDKs export."""
     for sdk, package in ((OPENAI, openai), (ANTHROPIC, anthropic)):

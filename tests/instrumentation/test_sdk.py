@@ -11,8 +11,9 @@ from tierwise.instrumentation.anthropic import ANTHROPIC
 from tierwise.instrumentation.openai import OPENAI
 from tierwise.instrumentation.sdk import (
     as_object,
-    carries_only_usage,
+    attributed,
     count,
+    error_code,
     estimated_tokens,
     member,
     number,
@@ -71,22 +72,35 @@ def test_objects() -> None:
     assert getattr(document.usage, "total tokens") == 1
 
 
-@pytest.mark.parametrize(
-    ("chunk", "only_usage"),
-    [
-        (SimpleNamespace(choices=[], usage=SimpleNamespace()), True),
-        (SimpleNamespace(choices=None, usage=SimpleNamespace()), True),
-        (SimpleNamespace(choices=[1], usage=SimpleNamespace()), False),
-        (SimpleNamespace(choices=[], usage=None), False),
-        (SimpleNamespace(), False),
-    ],
-)
-def test_usage_only_chunks(chunk: Any, only_usage: bool) -> None:
-    """The extra chunk is told by usage without choices; a prelude without either is the user's."""
-    assert carries_only_usage(chunk) is only_usage
+def test_members_newer_than_the_sdk() -> None:
+    """What an SDK does not know, and keeps as mappings, reads like its own objects; anything else is left as it is."""
+    known = SimpleNamespace(type="message")
+
+    read = attributed({"cached_tokens": 3, "lifetimes": [{"ttl": "1h"}], "known": known})
+
+    assert (read.cached_tokens, read.lifetimes[0].ttl) == (3, "1h")
+    assert read.known is known
+    assert attributed(known) is known
 
 
 @pytest.mark.parametrize(("chars", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2)])
 def test_estimate(chars: int, tokens: int) -> None:
     """Four characters are a token, a begun one counts."""
     assert estimated_tokens(chars) == tokens
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("rate_limit_exceeded", "rate_limit_exceeded"),
+        ("server-error.2", "server-error.2"),
+        ("You asked: what is …?", "error"),
+        ("x" * 65, "error"),
+        ("", "error"),
+        (None, "error"),
+        (500, "error"),
+    ],
+)
+def test_error_codes(value: Any, code: str) -> None:
+    """Only what looks like a code becomes `error.type`: a server may put the prompt there."""
+    assert error_code(value, "error") == code

@@ -14,6 +14,8 @@ from tierwise.instrumentation import _wrap, shadow_call
 from tierwise.instrumentation.runtime import Runtime
 from tierwise.testing import Answer, Fault, LoopbackProvider, ProviderRequest, ProviderUsage
 
+from .installed_sdks import skip_without
+
 if TYPE_CHECKING:
     from .conftest import Caller, Span, Spans
 
@@ -142,6 +144,7 @@ def test_as_it_was_asked(shadowed_chat: tuple[Caller, Spans], provider: Loopback
 def test_parsed_calls(shadowed_chat: tuple[Caller, Spans]) -> None:
     """The helper that parses answers, and raw responses, are shadowed like plain calls."""
     chat, spans = shadowed_chat
+    skip_without(chat.client, "chat.completions.parse")
 
     chat.client.chat.completions.parse(**chat.arguments)
     chat.resource.with_raw_response.create(**chat.arguments)

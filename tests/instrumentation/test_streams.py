@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import anthropic
-import httpx2
 import openai
 import pytest
 from opentelemetry import trace
@@ -26,10 +25,12 @@ from tierwise.testing import (
     ToolCall,
 )
 
+from .installed_sdks import ANTHROPIC_HTTP, OPENAI_HTTP, VERSIONS, needs_prompt_release, skip_without
+
 if TYPE_CHECKING:
     from .conftest import Caller, Spans
 
-CONNECTION_ERRORS = (openai.APIConnectionError, httpx2.TransportError)
+CONNECTION_ERRORS = (openai.APIConnectionError, OPENAI_HTTP.TransportError, ANTHROPIC_HTTP.TransportError)
 """openai wraps what the HTTP client raises in mid-stream, anthropic does not."""
 
 
@@ -161,7 +162,8 @@ def test_error_event(caller: Caller, provider: LoopbackProvider, instrumented: S
 
     if caller.api == "responses":
         # The SDK hands this one to the user as an event.
-        stream.read()
+        if not any(event.type == "error" for event in stream.read()):
+            pytest.skip(f"{VERSIONS}: the SDK drops error events of Responses streams")
     else:
         with pytest.raises(caller.sdk.APIError):
             stream.read()
@@ -296,6 +298,7 @@ def test_cancelled(make_caller: Callable[[str, bool], Caller], provider: Loopbac
     assert span.attributes["tierwise.usage.partial"] is True
 
 
+@needs_prompt_release
 def test_a_dropped_stream_is_gone_at_once(caller: Caller, instrumented: Spans) -> None:
     """Nothing of ours keeps a dropped stream alive, so its connection is free without a garbage collection."""
     stream = caller.stream()
@@ -362,6 +365,7 @@ class _Broken:
 def test_chat_stream_helper(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
     """`chat.completions.stream()` works as ever, and is one span."""
     client = make_caller("chat_completions", False).client
+    skip_without(client, "chat.completions.stream")
 
     with client.chat.completions.stream(model="gpt-4o", messages=[{"role": "user", "content": "hi"}]) as stream:
         completion = stream.get_final_completion()
@@ -374,6 +378,7 @@ def test_chat_stream_helper(make_caller: Callable[[str, bool], Caller], instrume
 def test_chat_stream_helper_left_early(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
     """Leaving the helper's block ends the span, although the helper closes the response and not the stream."""
     client = make_caller("chat_completions", False).client
+    skip_without(client, "chat.completions.stream")
 
     with client.chat.completions.stream(model="gpt-4o", messages=[{"role": "user", "content": "hi"}]) as stream:
         next(stream)
@@ -384,6 +389,7 @@ def test_chat_stream_helper_left_early(make_caller: Callable[[str, bool], Caller
 def test_async_chat_stream_helper(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
     """The async helper works as ever, and is one span."""
     caller = make_caller("chat_completions", True)
+    skip_without(caller.client, "chat.completions.stream")
 
     async def main() -> Any:
         helper = caller.client.chat.completions.stream(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
@@ -399,43 +405,12 @@ def test_async_chat_stream_helper(make_caller: Callable[[str, bool], Caller], in
 def test_responses_stream_helper(make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
     """`responses.stream()` works as ever, and is one span."""
     client = make_caller("responses", False).client
+    skip_without(client, "responses.stream")
 
     with client.responses.stream(model="gpt-4o", input="hi") as stream:
         response = stream.get_final_response()
 
     assert response.output_text.startswith("Paris")
-    assert usage(instrumented.only) == (1200, 64)
-
-
-@pytest.mark.parametrize("beta", [False, True])
-def test_messages_stream_helper(beta: bool, make_caller: Callable[[str, bool], Caller], instrumented: Spans) -> None:
-    """`messages.stream()` and its beta work as ever (`text_stream`, `get_final_message`), and are one span."""
-    caller = make_caller("beta_messages" if beta else "messages", False)
-
-    with caller.resource.stream(**caller.arguments) as stream:
-        text = "".join(stream.text_stream)
-        message = stream.get_final_message()
-
-    assert text == message.content[0].text
-    assert message.usage.output_tokens == 64
-    assert usage(instrumented.only) == (1200, 64)
-
-
-@pytest.mark.parametrize("beta", [False, True])
-def test_async_messages_stream_helper(
-    beta: bool, make_caller: Callable[[str, bool], Caller], instrumented: Spans
-) -> None:
-    """The async `messages.stream()` and its beta work as ever (`until_done`), and are one span."""
-    caller = make_caller("beta_messages" if beta else "messages", True)
-
-    async def main() -> Any:
-        async with caller.resource.stream(**caller.arguments) as stream:
-            await stream.until_done()
-            return await stream.get_final_text()
-
-    text = caller.wait(main())
-
-    assert text.startswith("Paris")
     assert usage(instrumented.only) == (1200, 64)
 
 

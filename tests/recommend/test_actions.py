@@ -310,3 +310,15 @@ def test_a_missing_file_is_made(tmp_path: Path) -> None:
 def test_a_policy_without_a_mode_gets_one() -> None:
     """A text that does not say its mode says it first afterwards."""
     assert actions.with_mode("version = 3\n", "off") == 'mode = "off"\nversion = 3\n'
+
+
+def test_what_has_expired_is_not_applied(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Past its date a recommendation is refused until it is worked out again."""
+    (item,) = actions.refresh(store, now=worlds.AS_OF)
+    assert item.expires_at is not None
+
+    with pytest.raises(Conflict, match="has expired"):
+        actions.apply(store, [item.id], share=0.1, holdout=0.03, who="ada", why="", now=item.expires_at)
+
+    assert store.current_policy() is None
+    actions.apply(store, [item.id], share=0.1, holdout=0.03, who="ada", why="", now=worlds.AS_OF)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from tierwise.recommend.ladder import Rung, compatibility, ladder, price_of, proposed
+from tierwise.recommend.ladder import Rung, compatibility, is_successor, ladder, price_of, proposed, tokens_of
 from tierwise.savings.traffic import Traffic, read_traffic
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def traffic(worlds: Worlds) -> Traffic:
 
 def test_only_cheaper_models_are_on_the_ladder(worlds: Worlds) -> None:
     """Cheapest first, each with its price over the present one, and none that costs as much."""
-    rungs = ladder(traffic(worlds), "anthropic", worlds.STRONG, now=worlds.AS_OF)
+    rungs = ladder(tokens_of(traffic(worlds)), "anthropic", worlds.STRONG, now=worlds.AS_OF)
 
     ratios = [rung.price_ratio for rung in rungs]
     assert ratios == sorted(ratios)
@@ -31,22 +31,24 @@ def test_the_ratio_is_of_what_these_calls_cost(worlds: Worlds) -> None:
     """At equal token counts the ratio is the list price of the calls over what they cost now."""
     calls = traffic(worlds)
 
-    present = price_of(calls, "anthropic", worlds.STRONG, now=worlds.AS_OF)
+    present = price_of(tokens_of(calls), "anthropic", worlds.STRONG, now=worlds.AS_OF)
 
     assert present == pytest.approx(float(calls.total_usd()))
-    assert price_of(calls, "anthropic", "no-such-model", now=worlds.AS_OF) is None
+    assert price_of(tokens_of(calls), "anthropic", "no-such-model", now=worlds.AS_OF) is None
 
 
 def test_models_a_person_wants_are_looked_at_too(worlds: Worlds) -> None:
     """A model that the policy shadows with is on the ladder if it has a price, whatever the table proposes."""
-    rungs = ladder(traffic(worlds), "anthropic", worlds.STRONG, now=worlds.AS_OF, wanted=("claude-3-haiku-20240307",))
+    rungs = ladder(
+        tokens_of(traffic(worlds)), "anthropic", worlds.STRONG, now=worlds.AS_OF, wanted=("claude-3-haiku-20240307",)
+    )
 
     assert "claude-3-haiku-20240307" in {rung.model for rung in rungs}
 
 
 def test_a_model_without_a_price_has_no_ladder(worlds: Worlds) -> None:
     """Nothing is cheaper than a price nobody knows."""
-    assert ladder(traffic(worlds), "openai", "gpt-6.2-sol-unpriced", now=worlds.AS_OF) == []
+    assert ladder(tokens_of(traffic(worlds)), "openai", "gpt-6.2-sol-unpriced", now=worlds.AS_OF) == []
 
 
 def test_the_newest_of_the_cheapest_is_proposed(worlds: Worlds) -> None:
@@ -76,3 +78,31 @@ def test_abilities_that_the_target_lacks_are_told(worlds: Worlds) -> None:
     assert any("tokens, fits the 200,000" in line for line in fits)
     assert any("5,000,000 tokens, does not fit the 200,000" in line for line in too_large)
     assert "not in the capability table" in unknown[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "other", "newer"),
+    [
+        ("claude-haiku-4-5", "claude-haiku-5-5", True),
+        ("claude-haiku-4-5-20251001", "claude-haiku-5-5", True),
+        ("gpt-5.5", "gpt-5.6", True),
+        ("gpt-5-mini", "gpt-5.4-mini", True),
+        ("claude-haiku-5-5", "claude-haiku-4-5", False),
+        ("claude-haiku-5-5", "claude-haiku-5-5", False),
+        ("claude-opus-4-5", "claude-haiku-5-5", False),
+        ("gpt-5-mini", "gpt-5.4-nano", False),
+        ("davinci", "davinci", False),
+    ],
+)
+def test_a_successor_is_the_same_name_with_a_higher_version(model: str, other: str, newer: bool) -> None:
+    """Families and versions are read from names, dates apart."""
+    assert is_successor(model, other) is newer
+
+
+def test_the_successor_is_proposed_first(worlds: Worlds) -> None:
+    """A newer generation of the same model is the smallest change, even when something else is cheaper still."""
+    rungs = [Rung("claude-haiku-5-5", 0.02), Rung("claude-opus-5-5", 0.8)]
+
+    found = proposed(rungs, "anthropic", "claude-opus-4-7", now=worlds.AS_OF)
+
+    assert found == Rung("claude-opus-5-5", 0.8)

@@ -11,6 +11,7 @@ import pytest
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.retention import Certificate
 from tierwise.recommend import recommend
+from tierwise.savings import cells
 from tierwise.savings.predict import Prediction
 
 if TYPE_CHECKING:
@@ -143,15 +144,20 @@ def test_unscored_shadow_calls_measure_tokens_and_are_asked_for(worlds: Worlds, 
     assert not isinstance(item.latency, NotEnoughData)
 
 
-def test_one_recommendation_a_use_case_dearest_first(worlds: Worlds, store: DuckDBStore) -> None:
-    """Several use cases give one recommendation each, by spend, and several promises are certified together."""
+def test_one_recommendation_a_use_case_best_first(worlds: Worlds, store: DuckDBStore) -> None:
+    """Several use cases give one recommendation each: certified ones first, then by what they surely save."""
     worlds.fill(store, worlds.make(8, conversations=1500, pair_share=0.4, use_cases=3))
 
     items = recommend(store, now=worlds.AS_OF)
 
-    spends = [item.spend_usd for item in items]
     assert len({item.scope.use_case_id for item in items}) == len(items) == 3
-    assert spends == sorted(spends, reverse=True)
+    ranks = [
+        (item.evidence_state != "certified", -item.net_saving.low)
+        for item in items
+        if isinstance(item.net_saving, Estimate)
+    ]
+    assert len(ranks) == 3
+    assert ranks == sorted(ranks)
     assert len({item.policy_certificate for item in items if item.state == "certified"}) == 1
 
 
@@ -207,3 +213,60 @@ def test_the_same_store_gives_the_same_answer(worlds: Worlds, store: DuckDBStore
     """Recommending twice gives the same values, and writes nothing."""
     assert recommend(store, now=worlds.AS_OF) == recommend(store, now=worlds.AS_OF)
     assert store.recommendations() == []
+
+
+def test_what_it_rests_on_is_said(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Net saving, coverage, token counts, window, expiry and why now are part of it."""
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert isinstance(item.net_saving, Estimate)
+    assert isinstance(item.window_saving, Estimate)
+    assert item.net_saving.value == pytest.approx(item.window_saving.value - float(item.evaluation_cost_usd))
+    assert item.evaluation_cost_usd > 0
+    assert item.priced_share == 1.0
+    assert item.tokens is not None
+    assert item.tokens.pairs == item.tokens.pairs_in_all == len(proven.pairs)
+    assert item.since == worlds.AS_OF - timedelta(days=30)
+    assert item.candidates is not None
+    assert item.candidates > 5
+    assert "there are enough pairs now to certify it" in item.why_now
+    assert item.expires_at == worlds.AS_OF + timedelta(days=14)
+    assert not item.is_stale(worlds.AS_OF + timedelta(days=13))
+    assert item.is_stale(worlds.AS_OF + timedelta(days=14))
+
+
+def test_added_up_traffic_gives_the_numbers_of_single_calls(
+    worlds: Worlds, store: DuckDBStore, proven: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dealt into groups of conversations, the saving is the same and its interval no narrower."""
+    (single,) = recommend(store, now=worlds.AS_OF)
+    monkeypatch.setattr(cells, "MOST_SINGLE", 0)
+
+    (added_up,) = recommend(store, now=worlds.AS_OF)
+
+    assert isinstance(single.window_saving, Estimate)
+    assert isinstance(added_up.window_saving, Estimate)
+    assert added_up.window_saving.value == pytest.approx(single.window_saving.value, rel=1e-9)
+    assert (added_up.calls, added_up.spend_usd) == (single.calls, single.spend_usd)
+    # How many conversations fall into a group varies, which widens a total and not a share.
+    assert (
+        single.window_saving.high - single.window_saving.low < added_up.window_saving.high - added_up.window_saving.low
+    )
+    assert isinstance(single.saving_share, Estimate)
+    assert isinstance(added_up.saving_share, Estimate)
+    widths = [item.high - item.low for item in (single.saving_share, added_up.saving_share)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.25)
+
+
+def test_a_call_found_unfit_to_move_stays(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Calls that a rule had to refuse are in the spend and not in the saving."""
+    (before,) = recommend(store, now=worlds.AS_OF)
+    with store.cursor() as cursor:
+        cursor.execute("UPDATE llm_calls SET decision = 'refused' WHERE hash(conversation_id) % 2 = 0")
+
+    (after,) = recommend(store, now=worlds.AS_OF)
+
+    assert isinstance(before.window_saving, Estimate)
+    assert isinstance(after.window_saving, Estimate)
+    assert after.spend_usd == before.spend_usd
+    assert after.window_saving.value < 0.7 * before.window_saving.value

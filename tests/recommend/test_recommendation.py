@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from tierwise.errors import StoreError
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.retention import certify
 from tierwise.recommend.recommendation import (
@@ -14,6 +15,7 @@ from tierwise.recommend.recommendation import (
     Needed,
     Recommendation,
     Scope,
+    TokenUse,
     recommendation_id,
     to_rule,
 )
@@ -65,6 +67,13 @@ def recommendation() -> Recommendation:
         price_version="genai-prices 0.2.3",
         snoozed_until=NOW,
         decided_why="later",
+        since=NOW - timedelta(days=30),
+        net_saving=estimate(10.0),
+        priced_share=0.99,
+        candidates=12,
+        tokens=TokenUse(1.0, 0.8, 40.0, 200, 300),
+        why_now=("it is cheaper",),
+        expires_at=NOW + timedelta(days=14),
     )
 
 
@@ -134,3 +143,68 @@ def test_what_is_not_known_is_not_written(recommendation: Recommendation) -> Non
     assert "retention_low" not in evidence
     assert "evaluation" not in evidence
     assert "predicted_saving_usd" not in evidence
+
+
+ALWAYS = {"id", "scope", "target", "as_of", "calls", "spend_usd", "window_days", "evaluation_cost_usd"}
+"""Entries that every version has written."""
+LATER = ("since", "net_saving", "priced_share", "candidates", "tokens", "why_now", "expires_at")
+"""Entries that earlier versions did not write."""
+
+
+def test_content_of_an_earlier_version_is_read(recommendation: Recommendation) -> None:
+    """What was stored before an entry was added is read, with that entry unknown and no number made up."""
+    content = {name: value for name, value in recommendation.to_dict().items() if name not in LATER}
+
+    read = Recommendation.from_dict(json.loads(json.dumps(content)))
+
+    assert read.calls == recommendation.calls
+    assert isinstance(read.net_saving, NotEnoughData)
+    assert (read.since, read.priced_share, read.tokens, read.why_now) == (None, None, None, ())
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Recommendation)])
+def test_no_missing_entry_is_a_type_error(recommendation: Recommendation, name: str) -> None:
+    """Whatever entry is missing: it is read as unknown, or refused with a message, and never a TypeError."""
+    content = {key: value for key, value in recommendation.to_dict().items() if key != name}
+
+    if name in ALWAYS:
+        with pytest.raises(StoreError, match=f"no '{name}'.*works it out again"):
+            Recommendation.from_dict(content)
+        return
+    value = getattr(Recommendation.from_dict(content), name)
+
+    assert isinstance(value, NotEnoughData) or value in (None, (), 0, "unproven", "not recorded")
+
+
+@pytest.mark.parametrize(
+    ("entry", "inner"),
+    [("certificate", "e_value"), ("latency", "pairs"), ("prediction", "sd_target"), ("window_saving", "method")],
+)
+def test_a_part_of_another_shape_is_unknown(recommendation: Recommendation, entry: str, inner: str) -> None:
+    """A certificate, prediction or estimate that lacks an entry is not known, instead of breaking the whole."""
+    content = json.loads(json.dumps(recommendation.to_dict()))
+    del content[entry][inner]
+    content["certificate"]["colour"] = "green"
+
+    read = Recommendation.from_dict(content)
+
+    assert isinstance(getattr(read, entry), NotEnoughData)
+
+
+def test_the_content_hash_is_of_what_it_says(recommendation: Recommendation) -> None:
+    """Deciding changes no hash, going through the store neither; another number does."""
+    decided = replace(recommendation, state="dismissed", decided_why="no", snoozed_until=None)
+    stored = Recommendation.from_dict(json.loads(json.dumps(recommendation.to_dict())))
+
+    assert decided.content_hash == stored.content_hash == recommendation.content_hash
+    assert replace(recommendation, calls=1).content_hash != recommendation.content_hash
+    assert to_rule(recommendation, share=0.1, holdout=0.0).evidence["content_hash"] == recommendation.content_hash
+
+
+def test_what_is_in_force_does_not_expire(recommendation: Recommendation) -> None:
+    """After its date a recommendation is to be worked out again, unless it is in force."""
+    late = NOW + timedelta(days=20)
+
+    assert recommendation.is_stale(late)
+    assert not replace(recommendation, state="enforced").is_stale(late)
+    assert not replace(recommendation, expires_at=None).is_stale(late)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from tierwise.recommend.slices import certified_together, of_current_versions, slices, tried
+from tierwise.recommend.slices import PairIndex, certified_together, of_current_versions, slices, tried
 from tierwise.savings.pairs import Pairs, read_pairs
 from tierwise.savings.traffic import read_traffic
 
@@ -78,8 +78,8 @@ def test_what_chooses_does_not_certify(worlds: Worlds) -> None:
     pairs = two_candidates(worlds, good=1.0, bad=1.0)
     scope = slices(read_traffic(worlds.make(4).calls), most=1)[0].scope
 
-    both = tried(scope, pairs, rho=0.95, alpha=0.05, seed=1)
-    alone = tried(scope, pairs.take(pairs.weak_model.equal(worlds.WEAK)), rho=0.95, alpha=0.05, seed=1)
+    both = tried(scope, PairIndex(pairs), rho=0.95, alpha=0.05, seed=1)
+    alone = tried(scope, PairIndex(pairs.take(pairs.weak_model.equal(worlds.WEAK))), rho=0.95, alpha=0.05, seed=1)
 
     assert [item.target for item in both] == [worlds.WEAK, worlds.MIDDLE]
     assert all(0.5 * item.n < len(item.rows) < 0.8 * item.n for item in both)
@@ -91,7 +91,7 @@ def test_a_bad_candidate_is_not_chosen_for_its_price(worlds: Worlds) -> None:
     pairs = two_candidates(worlds, good=1.0, bad=0.6)
     scope = slices(read_traffic(worlds.make(4).calls), most=1)[0].scope
 
-    found = tried(scope, pairs, rho=0.95, alpha=0.05, seed=1)
+    found = tried(scope, PairIndex(pairs), rho=0.95, alpha=0.05, seed=1)
 
     assert [item.target for item in found] == [worlds.MIDDLE, worlds.WEAK]
     assert found[1].too_weak
@@ -105,7 +105,7 @@ def test_only_sources_that_certify_certify(worlds: Worlds) -> None:
 
     for source, members in (("check", 1), ("human", 1), ("judge", None), ("structural", None)):
         pairs = read_pairs(with_column(world.pairs, "evaluation_source", [source] * len(world.pairs)))
-        chosen = tried(scope, pairs, rho=0.95, alpha=0.05, seed=1)[0]
+        chosen = tried(scope, PairIndex(pairs), rho=0.95, alpha=0.05, seed=1)[0]
         selection = certified_together([("it", chosen)], pairs, rho=0.95, alpha=0.05, floor=0.85, seed=1)
         assert (None if selection is None else len(selection.members)) == members, source
 
@@ -116,7 +116,7 @@ def test_pairs_without_a_cost_take_no_part(worlds: Worlds) -> None:
     pairs = read_pairs(world.pairs)
     pairs = replace(pairs, weak_cost=np.full(len(pairs), np.nan))
     scope = slices(read_traffic(world.calls), most=1)[0].scope
-    chosen = tried(scope, pairs, rho=0.95, alpha=0.05, seed=1)[0]
+    chosen = tried(scope, PairIndex(pairs), rho=0.95, alpha=0.05, seed=1)[0]
 
     assert certified_together([("it", chosen)], pairs, rho=0.95, alpha=0.05, floor=0.85, seed=1) is None
 
@@ -129,7 +129,10 @@ def test_pairs_are_weighed_in_order_of_arrival(worlds: Worlds) -> None:
     found = slices(read_traffic(world.calls), most=3)
 
     def selected(known: Pairs, *, reverse: bool) -> tuple[tuple[str, ...], int | None, int]:
-        chosen = [(item.scope.use_case_id, tried(item.scope, known, rho=0.95, alpha=0.05, seed=1)[0]) for item in found]
+        chosen = [
+            (item.scope.use_case_id, tried(item.scope, PairIndex(known), rho=0.95, alpha=0.05, seed=1)[0])
+            for item in found
+        ]
         selection = certified_together(
             chosen[::-1] if reverse else chosen, known, rho=0.95, alpha=0.05, floor=0.85, seed=1
         )
@@ -148,7 +151,7 @@ def test_few_pairs_count_as_traffic(worlds: Worlds) -> None:
     pairs = read_pairs(table)
     scope = slices(read_traffic(world.calls), most=1)[0].scope
     chosen = [
-        (use_case_id, tried(replace(scope, use_case_id=use_case_id), pairs, rho=0.95, alpha=0.05, seed=1)[0])
+        (use_case_id, tried(replace(scope, use_case_id=use_case_id), PairIndex(pairs), rho=0.95, alpha=0.05, seed=1)[0])
         for use_case_id in ("uc_0", "uc_few")
     ]
 

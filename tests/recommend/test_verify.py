@@ -140,3 +140,17 @@ def test_it_looks_no_further_back_than_asked(worlds: Worlds, store: DuckDBStore,
 def test_without_a_policy_there_is_nothing_to_verify(worlds: Worlds, store: DuckDBStore) -> None:
     """An empty store gives an empty list."""
     assert verify(store, now=worlds.AS_OF) == []
+
+
+def test_a_changed_recommendation_is_noticed(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Content that is not what was approved, however it came to change, speaks against the rule."""
+    (item,) = actions.refresh(store, now=worlds.AS_OF)
+    actions.apply(store, [item.id], share=0.1, holdout=0.03, who="ada", why="")
+
+    (before,) = verify(store, now=worlds.AS_OF)
+    with store.cursor() as cursor:
+        cursor.execute("UPDATE recommendations SET content = json_merge_patch(content, '{\"calls\": 1}')")
+    (after,) = verify(store, now=worlds.AS_OF)
+
+    assert not any("not the one that was approved" in line for line in before.concerns)
+    assert any("not the one that was approved" in line for line in after.concerns)

@@ -20,7 +20,6 @@ def lines(worlds: Worlds, pricing: Pricing, *, use_cases: int = 1, **rule: objec
     traffic = read_traffic(world.calls)
     policy = Policy(mode="enforce", rules=(Rule("r", "route", to=worlds.WEAK, **rule),))  # pyright: ignore[reportArgumentType]
     plan = moves(
-        policy,
         traffic,
         assign(policy, traffic),
         read_pairs(world.pairs),
@@ -37,7 +36,7 @@ def test_only_what_applies_is_assumed(worlds: Worlds) -> None:
     full = " ".join(lines(worlds, Pricing(cache_kept=0.4), share=0.5, when=When(max_input_tokens=5000)))
 
     assert not any(word in plain for word in ("prompt cache", "expectation", "size limits"))
-    assert all(word in full for word in ("40% is read from the other model's cache", "expectation", "size limits"))
+    assert all(word in full for word in ("40% of the rest", "expectation", "size limits"))
 
 
 def test_the_date_of_the_prices_is_told(worlds: Worlds) -> None:

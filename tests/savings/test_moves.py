@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 
 def planned(policy: Policy, traffic: Traffic, world: World, **pricing: object) -> list[Move]:
     return moves(
-        policy,
         traffic,
         assign(policy, traffic),
         read_pairs(world.pairs),
         pricing=Pricing(**pricing),  # pyright: ignore[reportArgumentType]
-        draws=10,
+        draws=200,
         rng=np.random.default_rng(1),
     )
 
 
-def test_use_cases_with_pairs_have_ratios_of_their_own(worlds: Worlds) -> None:
-    """Each use case with enough pairs is repriced by them; the others by all pairs under the rule together."""
+def test_use_cases_have_ratios_of_their_own(worlds: Worlds) -> None:
+    """Each use case moves by itself, at ratios from its own pairs and, while these are few, from all pairs."""
     world = worlds.make(1, conversations=200, use_cases=3, pair_share=0.3)
     rare = np.array([name == "uc_2" for name in world.pairs["use_case_id"].to_pylist()])
     world = replace(world, pairs=world.pairs.filter(~rare | (np.cumsum(rare) <= 5)))
@@ -42,8 +41,11 @@ def test_use_cases_with_pairs_have_ratios_of_their_own(worlds: Worlds) -> None:
     by_use_case = {traffic.use_case_id[move.rows[0]]: move for move in plan}
     assert len(plan) == 3
     assert sum(len(move.rows) for move in plan) == len(traffic)
-    assert by_use_case["uc_0"].ratios.pairs < by_use_case["uc_2"].ratios.pairs == len(world.pairs)
-    assert all(move.ratios.measured for move in plan)
+    assert by_use_case["uc_2"].ratios.pairs == 5
+    assert by_use_case["uc_0"].ratios.pairs > 20
+    assert all(move.ratios.pairs_in_all == len(world.pairs) for move in plan)
+    spread = {name: float(np.std(move.ratios.slope_draws)) for name, move in by_use_case.items()}
+    assert spread["uc_2"] > spread["uc_0"]
 
 
 def test_calls_go_back_when_no_rule_sends_them_away(worlds: Worlds) -> None:

@@ -22,9 +22,7 @@ def outcome(worlds: Worlds, seed: int, *, to: str, conversations: int = 200) -> 
     world = worlds.make(seed, conversations=conversations)
     traffic, rng = read_traffic(world.calls), np.random.default_rng(1)
     policy = Policy(mode="enforce", rules=(Rule("r", "route", to=to),))
-    plan = moves(
-        policy, traffic, assign(policy, traffic), read_pairs(world.pairs), pricing=Pricing(), draws=200, rng=rng
-    )
+    plan = moves(traffic, assign(policy, traffic), read_pairs(world.pairs), pricing=Pricing(), draws=200, rng=rng)
     return Outcome(traffic, plan, Pricing(), draws=200, level=0.95, rng=rng)
 
 

@@ -101,6 +101,31 @@ class TestTwins:
         assert landed == Landed(calls=2, spans=2, merged_calls=2)
         assert memory.query("overview_totals")["calls"].to_pylist() == [2]
 
+    @pytest.mark.parametrize("order", [1, -1], ids=["ours first", "theirs first"])
+    @pytest.mark.parametrize("known", [True, False], ids=["response id", "no response id"])
+    def test_views_in_two_traces(self, memory: DuckDBStore, make_call: MakeCall, known: bool, order: int) -> None:
+        """Views of one call that arrive in two requests and two traces are one row, whichever comes first."""
+        response_id = "r" if known else None
+        ours = make_call(1, response_id=response_id)
+        theirs = make_call(2, response_id=response_id, instrumentation="other")
+
+        for record in (ours, theirs)[::order]:
+            memory.land(calls=[record])
+
+        assert rows(memory, "SELECT instrumentation FROM llm_calls") == [{"instrumentation": "tierwise"}]
+        assert rows(memory, "SELECT span_id FROM spans") == [{"span_id": f"{2:016x}"}]
+
+    @pytest.mark.parametrize("order", [1, -1], ids=["ours first", "theirs first"])
+    def test_report_of_a_long_stream(self, memory: DuckDBStore, make_call: MakeCall, order: int) -> None:
+        """A report written at the end of a stream finds it, however long ago it began."""
+        ours = make_call(1, response_id="r", stream=True, end_ns=make_call(1).start_ns + 90_000_000_000)
+        report = make_call(2, instrumentation="other", start_ns=ours.end_ns, end_ns=ours.end_ns)
+
+        for record in (ours, report)[::order]:
+            memory.land(calls=[record])
+
+        assert rows(memory, "SELECT instrumentation FROM llm_calls") == [{"instrumentation": "tierwise"}]
+
     def test_repeating_changes_nothing(self, memory: DuckDBStore, views: list[CallRecord]) -> None:
         """Views that arrive again are known, also those that were absorbed."""
         memory.land(calls=views)

@@ -158,6 +158,16 @@ def test_unpriced_names_model_and_reason(world: DuckDBStore) -> None:
     assert (row["model"], row["unpriced_reason"], row["calls"]) == ("local", "no price", 1)
 
 
+def test_an_order_billed_later_is_not_unpriced(world: DuckDBStore, make_call: MakeCall) -> None:
+    """A background response that another call is billed for takes nothing off the share of priced calls."""
+    before = only(world, "overview_totals")["priced_share"]
+
+    world.add_calls([make_call(9, usd=None, unpriced_reason="billed when the background response is retrieved")])
+
+    assert only(world, "overview_totals")["priced_share"] == before
+    assert only(world, "unpriced")["unpriced_reason"] == "no price"
+
+
 def test_sources_name_who_sends(world: DuckDBStore) -> None:
     """Each service and instrumentation is there with its newest call."""
     rows = world.query("sources").to_pylist()

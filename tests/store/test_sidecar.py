@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tierwise.errors import CollectorUnavailable
 from tierwise.ingest.serve import running_collector
+from tierwise.settings import Settings
 from tierwise.store import open_store
 from tierwise.store.sidecar import collector_of, remove_sidecar, sidecar_path, write_sidecar
 
@@ -23,6 +25,20 @@ def test_running_collector_is_found(tmp_path: Path) -> None:
     store = open_store(f"duckdb:{path}")
     assert store.url == f"duckdb:{path}"
     store.close()
+
+
+def test_collector_with_tls_is_found_by_the_file(tmp_path: Path) -> None:
+    """The note says which certificate to trust, so on its own machine the collector needs no known issuer."""
+    path, files = tmp_path / "calls.duckdb", Path(__file__).parents[1] / "ingest" / "certificates"
+    settings = Settings(tls_cert=str(files / "valid.pem"), tls_key=str(files / "key.pem"))
+    with running_collector(path, settings=settings) as collector:
+        assert collector_of(path) == collector.url
+        store = open_store(f"duckdb:{path}")
+
+        assert store.url.startswith("https://")
+        assert store.query("overview_totals").num_rows == 1
+        with pytest.raises(CollectorUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            open_store(collector.url)
 
 
 def test_note_that_outlived_its_collector_is_ignored(tmp_path: Path) -> None:

@@ -66,3 +66,15 @@ def test_votes_from_many_threads_are_all_counted():
         completed = list(pool.map(lambda _: memory.vote("uc_a", [1.0, 0.0]), range(1_000)))
 
     assert sum(means is not None for means in completed) == 100
+
+
+def test_clearing_forgets_everything():
+    """After it a use case is as unknown as in a new process."""
+    memory = TaskMemory(calls=2)
+    memory.settle("uc_a", SURE)
+    memory.vote("uc_b", [1.0, 0.0])
+
+    memory.clear()
+
+    assert memory.verdict("uc_a") is None
+    assert memory.vote("uc_b", [1.0, 0.0]) is None

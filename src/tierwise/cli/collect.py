@@ -9,29 +9,30 @@ import logging
 import sys
 from argparse import ArgumentParser, Namespace
 
-from tierwise.cli.options import add_store, port, resolved
+from tierwise.cli.options import add_collector, add_store, resolved
 
 EXAMPLES = """\
   tierwise collect
   tierwise collect --port 4319 --db duckdb:/var/lib/tierwise/calls.duckdb
-  TIERWISE_TOKEN=secret tierwise collect --host 0.0.0.0
+  TIERWISE_TOKEN=secret tierwise collect --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
 """
 
 
 def configure(parser: ArgumentParser) -> None:
     add_store(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=port, default=4318, help="port to listen on, 0 for any (default: 4318)")
+    add_collector(parser)
 
 
 def run(options: Namespace) -> int:
-    from tierwise.ingest.serve import serve
+    from tierwise.ingest.serve import Collector, serve
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     settings = resolved(options)
 
-    def ready(url: str) -> None:
-        print(f"collector at {url}, store {settings.db}", flush=True)
+    def ready(collector: Collector) -> None:
+        grpc = f"gRPC at {collector.grpc_address}" if collector.grpc_address else "no gRPC"
+        print(f"collector at {collector.url}, {grpc}, store {settings.db}", flush=True)
 
-    serve(settings, host=options.host, port=options.port, ready=ready)
+    serve(settings, host=options.host, port=options.port, grpc_port=options.grpc_port, ready=ready)
     return 0

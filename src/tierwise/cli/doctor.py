@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +27,6 @@ EXAMPLES = """\
 Status = Literal["ok", "warning", "failed"]
 _MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
 _PACKAGES = {
-    "openai": "calls to OpenAI are instrumented when it is there",
-    "anthropic": "calls to Anthropic are instrumented when it is there",
     "opentelemetry-sdk": "spans",
     "opentelemetry-exporter-otlp-proto-http": "export to the collector",
     "wrapt": "instrumentation",
@@ -66,6 +63,7 @@ def run(options: Namespace) -> int:
 
 def _examine(options: Namespace) -> Generator[Finding]:
     yield Finding("tierwise", "ok", f"{version('tierwise')}, Python {platform.python_version()}")
+    yield from _sdks()
     yield from _packages()
     # Settings come first: when they cannot be used, nothing after them can be looked at.
     settings = resolved(options)
@@ -89,14 +87,41 @@ def _checked(subject: str, look: Callable[[], Generator[Finding]]) -> Generator[
         yield Finding(subject, "failed", str(error))
 
 
+def _sdks() -> Generator[Finding]:
+    from tierwise.instrumentation.sdk_support import SUPPORTED, is_newer_than_tested, is_too_old
+
+    missing: list[str] = []
+    for name, supported in SUPPORTED.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+            yield Finding(name, "warning", f"not installed (its calls are instrumented when it is there: {supported})")
+            continue
+        if is_too_old(name, found):
+            way_out = f"its calls are not observed; `pip install --upgrade {name}`"
+            yield Finding(name, "failed", f"{found} is not supported ({supported}): {way_out}")
+        elif is_newer_than_tested(name, found):
+            yield Finding(name, "warning", f"{found} is newer than the newest tested ({supported}); upgrade tierwise")
+        else:
+            yield Finding(name, "ok", f"{found} (supported: {supported})")
+    if len(missing) == len(SUPPORTED):
+        yield Finding("instrumentation", "warning", "neither SDK is installed here: there is nothing to instrument")
+    if "openai" not in missing:
+        yield Finding(
+            "websocket calls",
+            "warning",
+            "realtime.connect, live.connect and responses.connect are not observed: what they cost is on "
+            "platform.openai.com/usage and in no figure here",
+        )
+
+
 def _packages() -> Generator[Finding]:
     for name, use in _PACKAGES.items():
         try:
             yield Finding(name, "ok", version(name))
         except PackageNotFoundError:
             yield Finding(name, "warning", f"not installed ({use})")
-    if find_spec("openai") is None and find_spec("anthropic") is None:
-        yield Finding("instrumentation", "warning", "neither SDK is installed here: there is nothing to instrument")
 
 
 def _policy_file(options: Namespace) -> Generator[Finding]:

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
     from tierwise.store import Store
 
 
+def add_collector(parser: ArgumentParser) -> None:
+    parser.add_argument("--port", type=port, default=4318, help="port of the collector's HTTP (default: 4318)")
+    parser.add_argument(
+        "--grpc-port",
+        type=port,
+        default=None,
+        help="port of OTLP over gRPC, 0 for none (default: 4317, or none where that is taken)",
+    )
+    parser.add_argument(
+        "--tls-cert", metavar="FILE", help="certificate, for https and gRPC over TLS (default: TIERWISE_TLS_CERT)"
+    )
+    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's key (default: TIERWISE_TLS_KEY)")
+
+
 def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
 
@@ -66,8 +80,8 @@ def who(options: Namespace) -> str:
 
 def resolved(options: Namespace) -> Settings:
     """The settings in force, those given on the command line first."""
-    loaded = settings.load()
-    return replace(loaded, db=options.db) if getattr(options, "db", None) else loaded
+    given = {name: getattr(options, name, None) for name in ("db", "tls_cert", "tls_key")}
+    return replace(settings.load(), **{name: value for name, value in given.items() if value})
 
 
 @contextmanager

@@ -7,6 +7,7 @@ a file, `off` and `on` rewrite that file and need no store.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,7 @@ def _apply(options: Namespace) -> None:
                 mode=options.mode,
                 who=who(options),
                 why=options.why,
+                now=datetime.now(UTC),
             )
         else:
             policies.load(options.file)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tierwise.cli.options import add_days, add_json, add_seed, add_store, opened_store, positive, share, since
+from tierwise.cli.scoring import add_scoring, scoring_prices
 from tierwise.cli.terminal import print_json, print_table, progress, usd
 from tierwise.errors import PolicyError
 
@@ -38,6 +39,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prices-today", action="store_true", help="today's prices for every call, not those of its own time"
     )
+    add_scoring(parser)
     add_days(parser)
     add_seed(parser)
     add_store(parser)
@@ -46,6 +48,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     from tierwise.routing import policy as policies
+    from tierwise.savings.cells import fits, read_cells
     from tierwise.savings.moves import Pricing
     from tierwise.savings.simulate import WhatIf, simulate
 
@@ -60,7 +63,8 @@ def run(options: Namespace) -> int:
             policy = policies.parse(current.text)
         start = since(options.days)
         with progress("Simulating…"):
-            calls = store.query("savings_calls", since=start, until=now)
+            cells = read_cells(store, since=start, until=now, detail=True) if fits(policy) else None
+            calls = store.query("savings_calls", since=start, until=now) if cells is None else cells.traffic
             pairs = store.query("pairs", until=now)
             shadows = store.query("shadows", until=now)
             result = simulate(
@@ -70,6 +74,7 @@ def run(options: Namespace) -> int:
                 shadows=shadows,
                 as_of=now,
                 seed=options.seed,
+                window_days=None if cells is None else days_since(cells.oldest_ns, now),
                 what_if=WhatIf(
                     share_multiplier=options.share,
                     quality_floor=options.quality_floor,
@@ -77,6 +82,7 @@ def run(options: Namespace) -> int:
                         at_ns=int(now.timestamp() * 1e9) if options.prices_today else None,
                         cache_kept=options.cache_kept,
                     ),
+                    scoring=scoring_prices(options),
                 ),
             )
     if options.json:
@@ -84,6 +90,11 @@ def run(options: Namespace) -> int:
     else:
         _print(result)
     return 0
+
+
+def days_since(oldest_ns: int | None, now: datetime) -> float | None:
+    """From the oldest call until now, an hour at least; None without calls."""
+    return None if oldest_ns is None else max((now.timestamp() - oldest_ns / 1e9) / 86_400, 1 / 24)
 
 
 def _print(result: Simulation) -> None:

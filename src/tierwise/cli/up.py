@@ -10,7 +10,7 @@ import urllib.request
 from argparse import ArgumentParser, Namespace
 
 from tierwise.cli import dashboard
-from tierwise.cli.options import add_store, port, resolved
+from tierwise.cli.options import add_collector, add_store, port, resolved
 from tierwise.cli.processes import require_free_port, stopped_at_the_end
 from tierwise.errors import CollectorUnavailable, SettingsError
 
@@ -27,7 +27,7 @@ _START_S = 60.0
 
 def configure(parser: ArgumentParser) -> None:
     add_store(parser)
-    parser.add_argument("--port", type=port, default=4318, help="port of the collector (default: 4318)")
+    add_collector(parser)
     parser.add_argument(
         "--dashboard-port",
         type=port,
@@ -45,12 +45,18 @@ def run(options: Namespace) -> int:
     dashboard.app_path()
     require_free_port(dashboard.LOOPBACK, options.port, "collector", "--port")
     require_free_port(dashboard.LOOPBACK, options.dashboard_port, "dashboard", "--dashboard-port")
-    url = f"http://{dashboard.LOOPBACK}:{options.port}"
+    url = f"{'http' if settings.tls_cert is None else 'https'}://{dashboard.LOOPBACK}:{options.port}"
     command = [sys.executable, "-m", "tierwise.cli", "collect", "--port", str(options.port), "--db", settings.db]
+    for option in ("grpc_port", "tls_cert", "tls_key"):
+        if getattr(options, option) is not None:
+            command += [f"--{option.replace('_', '-')}", str(getattr(options, option))]
     collector = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
     with stopped_at_the_end(collector):
-        _wait_until_healthy(url, collector)
-        page = dashboard.start(settings, db=url, port=options.dashboard_port)
+        _wait_until_it_runs(settings.db.partition(":")[2], url, collector)
+        # With TLS by way of the file: the note beside it says which certificate to trust.
+        page = dashboard.start(
+            settings, db=url if settings.tls_cert is None else settings.db, port=options.dashboard_port
+        )
         with stopped_at_the_end(page):
             print(f"collector  {url}  (OTLP; store {settings.db})")
             print(f"dashboard  http://{dashboard.LOOPBACK}:{options.dashboard_port}")
@@ -61,12 +67,14 @@ def run(options: Namespace) -> int:
     raise CollectorUnavailable(f"the {ended} ended by itself; what it said is above")
 
 
-def _wait_until_healthy(url: str, collector: subprocess.Popen[bytes]) -> None:
+def _wait_until_it_runs(db_path: str, url: str, collector: subprocess.Popen[bytes]) -> None:
+    from tierwise.store.sidecar import collector_of
+
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if collector.poll() is not None:
             raise CollectorUnavailable("the collector did not start; why is said above")
-        if answers(url):
+        if collector_of(db_path) is not None:
             return
         time.sleep(0.1)
     raise CollectorUnavailable(f"the collector at {url} does not answer after {_START_S:.0f} s")

@@ -11,7 +11,7 @@ such a bet (Clerico, "On the optimality of coin-betting for mean estimation", ar
 
 The stake is not guessed from the data: the starting capital is split over a fixed grid of stakes and left there, and
 the e-value is the total, a method of mixtures. The total does not depend on the order of the observations.
-`benchmarks/evidence_power.py` measures this grid against plug-in bets (aGRAPA, online Newton steps) and against
+`benchmarks/evidence/pairs_needed.py` measures this grid against plug-in bets (aGRAPA, online Newton steps) and against
 Cover's universal portfolio.
 """
 
@@ -37,17 +37,39 @@ def _stakes() -> tuple[Floats, Floats]:
 STAKES, STAKE_SHARES = _stakes()
 LOG_STAKE_SHARES: Floats = np.log(STAKE_SHARES)
 
+_NEAR = 0.5
+"""Standard deviation, in log stakes, of what counts as near a stake."""
 
-def log_mixture(log_capital: Floats) -> Floats:
-    """The log of the total capital, shape (...), from the log capital of each stake, shape (..., stakes)."""
-    log_parts = log_capital + LOG_STAKE_SHARES
+
+def log_mixture(log_capital: Floats, log_shares: Floats = LOG_STAKE_SHARES) -> Floats:
+    """The log of the total capital, shape (...), from the log capital of each stake, shape (..., stakes).
+
+    `log_shares`, shape (stakes,), say how the starting capital is split; whoever sets them may know nothing of the
+    observations.
+    """
+    log_parts = log_capital + log_shares
     top = log_parts.max(axis=-1, keepdims=True)
     return top[..., 0] + np.log(np.exp(log_parts - top).sum(axis=-1))
 
 
-def log_e_value(gains: Floats) -> float:
+def log_shares_around(stake: float) -> Floats:
+    """A split of the starting capital with four fifths of it near `stake` and the rest as always, shape (stakes,).
+
+    For a bet whose best stake is known roughly beforehand; it certifies with fewer pairs when that is right, and a few
+    more when it is wrong.
+    """
+    near = np.exp(-0.5 * (np.log(STAKES / min(max(stake, STAKES[0]), STAKES[-1])) / _NEAR) ** 2)
+    return np.log(0.8 * near / near.sum() + 0.2 * STAKE_SHARES)
+
+
+def log_capital(gains: Floats) -> Floats:
+    """The log capital of each stake after all of `gains`, shape (stakes,)."""
+    return np.log1p(gains[:, None] * STAKES).sum(axis=0)
+
+
+def log_e_value(gains: Floats, log_shares: Floats = LOG_STAKE_SHARES) -> float:
     """The log e-value after all of `gains`, shape (n,): each >= -1, with mean <= 0 under the null hypothesis."""
-    return float(log_mixture(np.log1p(gains[:, None] * STAKES).sum(axis=0)))
+    return float(log_mixture(log_capital(gains), log_shares))
 
 
 def log_e_path(gains: Floats) -> Floats:
@@ -107,7 +129,9 @@ def _ever_reached(log_e: Floats, threshold: float) -> npt.NDArray[np.bool_]:
     return np.maximum.accumulate(log_e) >= threshold
 
 
-def ratio_lower_bound(numerator: Floats, denominator: Floats, alpha: float) -> float:
+def ratio_lower_bound(
+    numerator: Floats, denominator: Floats, alpha: float, log_shares: Floats = LOG_STAKE_SHARES
+) -> float:
     """The r up to which the e-process rejects H0: E[numerator] <= r E[denominator] at 1 / alpha.
 
     The log capital is convex and decreasing in log r (a log of sums of exponentials of -log r), so Newton's method
@@ -128,7 +152,7 @@ def ratio_lower_bound(numerator: Floats, denominator: Floats, alpha: float) -> f
     for _ in range(100):
         gained = won * np.exp(-log_r)
         factors = kept + gained
-        log_parts = counts @ np.log(factors) + LOG_STAKE_SHARES
+        log_parts = counts @ np.log(factors) + log_shares
         top = log_parts.max()
         parts = np.exp(log_parts - top)
         excess = top + np.log(parts.sum()) - threshold

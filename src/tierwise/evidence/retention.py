@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tierwise.evidence._inputs import (
+    Codes,
     Floats,
     cluster_codes,
     effective_size,
     grouped_sums,
+    numbers,
     probability,
     same_length,
     scores,
@@ -88,8 +90,9 @@ def certify(
     rho: float = 0.95,
     alpha: float = 0.05,
     weight: npt.ArrayLike | None = None,
-    max_weight: float | None = None,
+    max_weight: npt.ArrayLike | None = None,
     cluster: npt.ArrayLike | None = None,
+    log_shares: Floats = LOG_STAKE_SHARES,
 ) -> Certificate:
     """Test H0: E[weak - rho strong] <= 0 on paired scores, valid at any time, and bound E[weak] / E[strong].
 
@@ -105,10 +108,13 @@ def certify(
         alpha: the chance of certifying a retention of rho or less, over all looks together.
         weight: shape (n,), 1 / propensity of the pair's having been sampled. A pair's bet is scaled by its weight over
             `max_weight`, which keeps any loss within the capital: the rarer the rarest pairs, the more pairs it takes.
-        max_weight: 1 / the smallest propensity of the design; the largest weight in the sample when None, which is the
-            same as soon as the rarest stratum has been sampled.
+        max_weight: 1 / the smallest propensity of the design, one number or shape (n,), that of the design in force
+            when each pair was sampled. One per pair keeps earlier bets as they were when a design changes; where all
+            calls were sampled alike it equals the weight, whatever the rate was. The largest weight in the sample when
+            None, which scales earlier bets anew when a rarer pair comes: for a single look only.
         cluster: shape (n,), ids of the exchangeable units, such as conversations. Pairs in a cluster may depend on each
             other; each cluster counts once, with its mean, so retention is that of the average conversation.
+        log_shares: shape (stakes,), how the starting capital is split; set without knowing any of the pairs.
 
     Returns: a Certificate; without pairs it is not certified, with bounds 0 and infinity and no value.
     Raises: ValueError for scores outside [0, 1], unequal lengths, or a weight that is not positive.
@@ -119,8 +125,7 @@ def certify(
     if rho <= 0.0:
         raise ValueError(f"rho is {rho}; it is the share of quality to keep, such as 0.95")
     probability("alpha", alpha)
-    sampling_weight = weights(weight, pairs)
-    unit_share = _share_of_largest(sampling_weight, max_weight)
+    unit_share = share_of_largest(weights(weight, pairs), max_weight)
     code, units = cluster_codes(cluster, pairs)
     size = np.bincount(code, minlength=units)
     return _certificate(
@@ -131,31 +136,60 @@ def certify(
         pairs=pairs,
         effective_n=effective_size(grouped_sums(code, unit_share, units) / size),
         unit="pair" if cluster is None else "cluster",
+        log_shares=log_shares,
     )
 
 
-def _share_of_largest(weight: Floats, max_weight: float | None) -> Floats:
-    largest = float(weight.max(initial=0.0))
+def share_of_largest(weight: Floats, max_weight: npt.ArrayLike | None) -> Floats:
+    """Each weight as a share, in (0, 1], of the largest that its design allows, shape (n,); see `certify`."""
     if max_weight is None:
-        return weight / largest if largest else weight
-    if max_weight < largest:
-        at = int(weight.argmax())
+        return weight / weight.max(initial=1e-300)
+    bound = np.broadcast_to(numbers("max_weight", np.atleast_1d(max_weight)), weight.shape)
+    above = weight > bound
+    if above.any():
+        at = int(above.argmax())
         raise ValueError(
-            f"weight is {largest} at position {at}, above max_weight={max_weight}; pass 1 / the smallest propensity"
+            f"weight is {weight[at]} at position {at}, above max_weight={bound[at]}; pass 1 / the smallest propensity"
         )
-    return weight / max_weight
+    return weight / bound
+
+
+def first_scores(pair: npt.ArrayLike, scored_at: npt.ArrayLike) -> Codes:
+    """Which rows count when pairs were scored again, in order of arrival: the first score of each pair.
+
+    A bet is settled by the score it was placed on. Betting again on a pair whose outcome is known, or replacing the
+    outcome after the fact, would let whoever re-scores steer the evidence; a better evaluation starts its own.
+
+    Args:
+        pair: shape (n,), ids.
+        scored_at: shape (n,), when; rows of the same time keep their order.
+    """
+    when = numbers("scored_at", scored_at)
+    ids = np.asarray(pair)
+    same_length(len(when), pair=ids)
+    arrival = np.argsort(when, kind="stable")
+    _, first = np.unique(ids[arrival], return_index=True)
+    return arrival[np.sort(first)]
 
 
 def _certificate(
-    weak: Floats, strong: Floats, *, rho: float, alpha: float, pairs: int, effective_n: float, unit: str
+    weak: Floats,
+    strong: Floats,
+    *,
+    rho: float,
+    alpha: float,
+    pairs: int,
+    effective_n: float,
+    unit: str,
+    log_shares: Floats,
 ) -> Certificate:
     """The certificate of independent units with values in [0, 1]."""
-    log_e = log_e_value(weak / rho - strong)
+    log_e = log_e_value(weak / rho - strong, log_shares)
     certified = log_e >= -math.log(alpha)
-    low = ratio_lower_bound(weak, strong, alpha)
+    low = ratio_lower_bound(weak, strong, alpha, log_shares)
     # Both come from the same bets; the last bit of the root must not make them disagree at a tie.
     low = max(low, rho) if certified else min(low, math.nextafter(rho, 0.0))
-    inverse_high = ratio_lower_bound(strong, weak, alpha)
+    inverse_high = ratio_lower_bound(strong, weak, alpha, log_shares)
     strong_total = float(strong.sum())
     return Certificate(
         certified=certified,

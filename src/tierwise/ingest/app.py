@@ -18,30 +18,35 @@ from tierwise.errors import MalformedPayload, StoreError
 from tierwise.ingest import otlp, store_api
 from tierwise.ingest.guard import Guard
 from tierwise.ingest.intake import Intake, Unavailable
-from tierwise.ingest.otlp import PayloadTooLarge, UnsupportedPayload
+from tierwise.ingest.limits import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES, PayloadTooLarge
+from tierwise.ingest.otlp import UnsupportedPayload
+from tierwise.ingest.reception import RECEIVE_S, Hold, Reception
 from tierwise.ingest.wal import Body
 from tierwise.store import Store
 
-_ACCEPTING_THREADS: Final = 16
 _READING_THREADS: Final = 8
 
 
-def create_app(store: Store, intake: Intake, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> Guard:
+def create_app(store: Store, reception: Reception, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> Guard:
     """The collector as an ASGI application.
+
+    It sends no CORS header, so no web page of another origin may read an answer.
 
     Args:
         token: what every request but /healthz must bear; None: whoever reaches the address may.
         hosts: names besides the loopback ones by which the collector is addressed.
     """
-    # Each kind of work has threads of its own, so that a slow query never delays an acknowledgement.
-    accepting = anyio.CapacityLimiter(_ACCEPTING_THREADS)
+    intake = reception.intake
     reading = anyio.CapacityLimiter(_READING_THREADS)
 
     async def traces(request: Request) -> Response:
-        return await _accept(request, intake, "traces", accepting)
+        return await _accept(request, reception, "traces")
 
     async def logs(request: Request) -> Response:
-        return await _accept(request, intake, "logs", accepting)
+        return await _accept(request, reception, "logs")
+
+    async def otel_metrics(request: Request) -> Response:
+        return await _accept(request, reception, "metrics")
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok", "pid": os.getpid()})
@@ -77,6 +82,7 @@ def create_app(store: Store, intake: Intake, *, token: str | None = None, hosts:
     routes = [
         Route("/v1/traces", traces, methods=["POST"]),
         Route("/v1/logs", logs, methods=["POST"]),
+        Route("/v1/metrics", otel_metrics, methods=["POST"]),
         Route("/v1/policy", policy),
         Route("/v1/query", query, methods=["POST"]),
         Route("/v1/store/{operation}", operation, methods=["POST"]),
@@ -97,29 +103,36 @@ def _trouble(store: Store, intake: Intake) -> str | None:
     return None
 
 
-async def _accept(request: Request, intake: Intake, signal: otlp.Signal, limiter: anyio.CapacityLimiter) -> Response:
+async def _accept(request: Request, reception: Reception, signal: otlp.OfferedSignal) -> Response:
     kind: otlp.MediaType = otlp.PROTOBUF
     headers: dict[str, str] = {}
-    try:
-        kind = otlp.media_type(request.headers.get("content-type", ""))
-        encoding = otlp.known_encoding(request.headers.get("content-encoding", ""))
-        content = await _read_body(request, otlp.MAX_BODY_BYTES)
-        body = Body(signal, kind, encoding, content)
-        receipt = await to_thread.run_sync(intake.accept, body, limiter=limiter)
-        status, answer = 200, otlp.success(signal, kind, refusals=receipt.refusals)
-    except MalformedPayload as error:
-        status, answer = 400, otlp.failure(400, str(error), kind)
-    except PayloadTooLarge as error:
-        status, answer = 413, otlp.failure(413, str(error), kind)
-    except UnsupportedPayload as error:
-        status, answer = 415, otlp.failure(415, str(error), kind)
-    except Unavailable as error:
-        # More than a second would pass the deadline at which exporters drop the batch; 429 is final to older ones.
-        headers["Retry-After"] = "1"
-        status, answer = 503, otlp.failure(503, str(error), kind)
-    except ClientDisconnect:
-        status, answer = 400, b""
-    intake.metrics.add("tierwise_requests_total", signal=signal, status=str(status))
+    with reception.holding() as hold:
+        try:
+            kind = otlp.media_type(request.headers.get("content-type", ""))
+            encoding = otlp.known_encoding(request.headers.get("content-encoding", ""))
+            with anyio.fail_after(RECEIVE_S):
+                content = await _read_body(request, MAX_BODY_BYTES, hold)
+            refusals: tuple[str, ...] = ()
+            # Metrics are taken and dropped: a sender that gives all it has to one address would never be quiet.
+            if signal != "metrics":
+                refusals = (await reception.accept(Body(signal, kind, encoding, content))).refusals
+            status, answer = 200, otlp.success(signal, kind, refusals=refusals)
+        except MalformedPayload as error:
+            status, answer = 400, otlp.failure(400, str(error), kind)
+        except TimeoutError:
+            status, answer = 408, otlp.failure(408, f"the body did not come within {RECEIVE_S:.0f} s", kind)
+        except PayloadTooLarge as error:
+            status, answer = 413, otlp.failure(413, str(error), kind)
+        except UnsupportedPayload as error:
+            status, answer = 415, otlp.failure(415, str(error), kind)
+        except Unavailable as error:
+            # More than a second would pass the deadline at which exporters drop the batch; 429 is final to older ones.
+            headers["Retry-After"] = "1"
+            status, answer = 503, otlp.failure(503, str(error), kind)
+        except ClientDisconnect:
+            status, answer = 400, b""
+        size = hold.size
+    reception.intake.metrics.answered("http", signal, str(status), size, retry=status == 503)
     return Response(answer, status, headers, media_type=kind)
 
 
@@ -128,13 +141,13 @@ async def _store_call(request: Request, call: Callable[[bytes], Response], limit
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return JSONResponse({"error": "StoreError", "message": "application/json is needed"}, 415)
     try:
-        content = await _read_body(request, otlp.MAX_DECOMPRESSED_BYTES)
+        content = await _read_body(request, MAX_DECOMPRESSED_BYTES)
     except PayloadTooLarge as error:
         return JSONResponse({"error": "StoreError", "message": str(error)}, 413)
     return await to_thread.run_sync(call, content, limiter=limiter)
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, limit: int, hold: Hold | None = None) -> bytes:
     length: Any = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise PayloadTooLarge(f"the body has more than {limit >> 20} MiB")
@@ -144,5 +157,7 @@ async def _read_body(request: Request, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise PayloadTooLarge(f"the body has more than {limit >> 20} MiB")
+        if hold is not None:
+            hold.add(len(part))
         parts.append(part)
     return b"".join(parts)

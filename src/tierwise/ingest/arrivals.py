@@ -107,25 +107,17 @@ def _priced(call: Call, span: Span) -> Call:
     """`call` with its cost, where it has none because the app could not price it yet or does not price at all."""
     if call.cost is not None or (span.scope_name == sc.SCOPE_NAME and call.unpriced_reason != prices.LOADING):
         return call
-    cost = prices.cost(
+    region = call.extra.get(sc.INFERENCE_REGION)
+    cost, reason = prices.price(
         call.provider,
         call.request_model,
         call.usage,
         at_ns=span.start_ns,
         service_tier=call.service_tier,
         response_model=call.response_model,
+        region=region if isinstance(region, str) else None,
     )
-    if cost is not None:
-        return replace(call, cost=cost, unpriced_reason=None)
-    reason = prices.unpriced_reason(
-        call.provider,
-        call.request_model,
-        call.usage,
-        at_ns=span.start_ns,
-        service_tier=call.service_tier,
-        response_model=call.response_model,
-    )
-    return replace(call, unpriced_reason=reason)
+    return replace(call, cost=cost, unpriced_reason=reason)
 
 
 def _evaluation(event: LogEvent) -> Evaluation | None:

@@ -63,6 +63,7 @@ class Intake:
         self._lock = threading.Lock()
         self._seen: OrderedDict[bytes, Future[int]] = OrderedDict()
         self._stopping = False
+        self._draining = False
         self._wal: WriteAheadLog | None = None
         self._lander = Lander(
             store, dead_letters=folder / "dead-letters", metrics=self.metrics, on_landed=self._on_landed
@@ -72,11 +73,14 @@ class Intake:
         self._lander.start()
         self.metrics.gauge("tierwise_backlog_bytes", lambda: self._backlog_bytes)
         self.metrics.gauge("tierwise_wal_bytes", lambda: self._log.size_bytes)
+        self.metrics.gauge("tierwise_ready", lambda: self.trouble is None)
 
     @property
     def trouble(self) -> str | None:
         """Why requests are not taken, or not landed, at present; None while all is well."""
-        return "stopping" if self._stopping else self._lander.trouble
+        if self._stopping or self._draining:
+            return "stopping"
+        return self._log.trouble() or self._lander.trouble
 
     @property
     def _log(self) -> WriteAheadLog:
@@ -137,6 +141,10 @@ class Intake:
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything acknowledged so far can be queried; False when that takes longer."""
         return self._lander.wait_until_landed(timeout_s)
+
+    def drain(self) -> None:
+        """Be in trouble from now on, so that nobody new is sent here; what still comes is taken until `stop()`."""
+        self._draining = True
 
     def stop(self) -> None:
         """Take nothing more, land what was acknowledged, and leave the folder tidy. Stopping twice is fine."""

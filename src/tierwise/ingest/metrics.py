@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 _HELP: Final = {
-    "tierwise_requests_total": "OTLP requests by signal and HTTP status.",
+    "tierwise_requests_total": "OTLP requests by protocol, signal and status (HTTP's number or gRPC's name).",
+    "tierwise_request_bytes_total": "Bytes of OTLP requests as they came, by protocol and signal.",
+    "tierwise_retries_asked_total": "OTLP requests answered with come back later, by protocol.",
     "tierwise_spans_received_total": "Spans in acknowledged requests.",
     "tierwise_spans_refused_total": "Spans refused in a partial success: no valid ids or times.",
     "tierwise_spans_unreadable_total": "Spans whose attributes could not be read; kept as plain spans.",
@@ -23,6 +25,8 @@ _HELP: Final = {
     "tierwise_landing_failures_total": "Landings that failed and will be tried again.",
     "tierwise_backlog_bytes": "Decompressed bytes acknowledged or being read, and not landed.",
     "tierwise_wal_bytes": "Bytes in write-ahead segments.",
+    "tierwise_held_bytes": "Bytes of requests being received or waiting to be read.",
+    "tierwise_ready": "1 while requests are taken and landed, otherwise 0.",
     "tierwise_acknowledge_seconds": "Time from the last byte of a request to its acknowledgement.",
 }
 
@@ -55,6 +59,13 @@ class Metrics:
         with self._lock:
             self._ack_buckets[bucket] += 1
             self._ack_seconds += seconds
+
+    def answered(self, protocol: Literal["http", "grpc"], signal: str, status: str, size: int, *, retry: bool) -> None:
+        """Count one OTLP request of `size` bytes, and whether its sender was told to come back."""
+        self.add("tierwise_requests_total", protocol=protocol, signal=signal, status=status)
+        self.add("tierwise_request_bytes_total", size, protocol=protocol, signal=signal)
+        if retry:
+            self.add("tierwise_retries_asked_total", protocol=protocol)
 
     def value(self, name: str, **labels: str) -> float:
         """A counter's value; 0 when it was never raised."""

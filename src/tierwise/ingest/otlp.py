@@ -5,6 +5,7 @@ A payload is checked whole before it is acknowledged: what decodes here lands la
 
 from __future__ import annotations
 
+import importlib
 import json
 import zlib
 from collections.abc import Callable, Iterable
@@ -13,28 +14,29 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tierwise.errors import MalformedPayload, TierwiseError
-from tierwise.ingest import otlp_json, otlp_protobuf
+from tierwise.ingest import limits, otlp_json, otlp_protobuf
+from tierwise.ingest.limits import MAX_DECOMPRESSED_BYTES, MAX_SPANS, PayloadTooLarge
 from tierwise.ingest.spans import LogEvent, Span, SpanRefused
 
 Signal = Literal["traces", "logs"]
+"""What is kept."""
+OfferedSignal = Literal["traces", "logs", "metrics"]
+"""What is answered."""
 MediaType = Literal["application/x-protobuf", "application/json"]
 PROTOBUF: Final[MediaType] = "application/x-protobuf"
 JSON: Final[MediaType] = "application/json"
 
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-MAX_DECOMPRESSED_BYTES: Final = 64 * 1024 * 1024
+_ZSTD_STEP_BYTES: Final = 1024
+"""Decompressed at once; a block of zstd's grows at most some ten thousand times."""
+_ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024
+"""The most that RFC 9659 lets a sender ask for."""
 
 
 class UnsupportedPayload(TierwiseError):
-    """A content type or encoding that OTLP/HTTP does not have."""
-
-
-class PayloadTooLarge(TierwiseError):
-    """More bytes than one request may bring."""
+    """A content type or encoding that OTLP/HTTP does not have, or this installation cannot undo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +71,42 @@ def media_type(content_type: str) -> MediaType:
 
 
 def known_encoding(content_encoding: str) -> str:
-    """The encoding that a Content-Encoding header names: gzip, deflate, or empty for none.
+    """The encoding that a Content-Encoding header names: gzip, deflate, zstd, or empty for none.
 
     Raises:
-        UnsupportedPayload: it is one we cannot undo.
+        UnsupportedPayload: it is one we cannot undo, as zstd is without the package `zstandard`.
     """
     name = content_encoding.strip().lower()
     if name in ("", "identity"):
         return ""
     if name in ("gzip", "deflate"):
         return name
-    raise UnsupportedPayload(f"content encoding {content_encoding!r} is none of gzip, deflate, identity")
+    if name == "zstd":
+        _zstandard()
+        return name
+    raise UnsupportedPayload(f"content encoding {content_encoding!r} is none of gzip, deflate, zstd, identity")
+
+
+def _zstandard() -> Any:
+    try:
+        # Optional, and without type hints; few senders use zstd.
+        return importlib.import_module("zstandard")
+    except ModuleNotFoundError as error:
+        raise UnsupportedPayload(
+            "content encoding 'zstd' needs a package this collector lacks (pip install 'tierwise[zstd]'): send gzip"
+        ) from error
 
 
 def read(signal: Signal, body: bytes, *, kind: MediaType, encoding: str) -> Payload:
     """The payload in the body of a request.
 
     Args:
-        encoding: gzip, deflate or empty.
+        encoding: gzip, deflate, zstd or empty.
 
     Raises:
         MalformedPayload: the bytes are not what they claim to be.
-        PayloadTooLarge: the body decompresses to more than MAX_DECOMPRESSED_BYTES.
+        PayloadTooLarge: the body decompresses, or would decode, to more than `limits` allow.
+        UnsupportedPayload: the encoding is zstd, and `zstandard` is not installed.
     """
     content = decompress(body, encoding)
     return _read_traces(content, kind) if signal == "traces" else _read_logs(content, kind)
@@ -98,11 +114,16 @@ def read(signal: Signal, body: bytes, *, kind: MediaType, encoding: str) -> Payl
 
 def _read_traces(content: bytes, kind: MediaType) -> Payload:
     if kind == PROTOBUF:
+        limits.check_protobuf(content)
         request = otlp_protobuf.parse_traces(content)
-        refusals = tuple(otlp_protobuf.check_spans(request))
         offered = otlp_protobuf.count_spans(request)
-        return Payload("traces", len(content), offered, refusals, partial(otlp_protobuf.spans, request), _nothing)
+        _require_few(offered)
+        size = len(content)
+        refusals = tuple(otlp_protobuf.check_spans(request, size=size))
+        spans_of_request = partial(otlp_protobuf.spans, request, size=size)
+        return Payload("traces", size, offered, refusals, spans_of_request, _nothing)
     items: list[Span | SpanRefused] = _all(otlp_json.spans, content)
+    _require_few(len(items))
     spans = [item for item in items if isinstance(item, Span)]
     refusals = tuple(str(item) for item in items if isinstance(item, SpanRefused))
     return Payload("traces", len(content), len(items), refusals, lambda: spans, _nothing)
@@ -110,10 +131,16 @@ def _read_traces(content: bytes, kind: MediaType) -> Payload:
 
 def _read_logs(content: bytes, kind: MediaType) -> Payload:
     if kind == PROTOBUF:
+        limits.check_protobuf(content)
         events = partial(otlp_protobuf.events, otlp_protobuf.parse_logs(content))
         return Payload("logs", len(content), 0, (), _nothing, events)
     found: list[LogEvent] = _all(otlp_json.events, content)
     return Payload("logs", len(content), 0, (), _nothing, lambda: found)
+
+
+def _require_few(spans: int) -> None:
+    if spans > MAX_SPANS:
+        raise PayloadTooLarge(f"the request holds {spans:,} spans; at most {MAX_SPANS:,} may come in one")
 
 
 def _nothing() -> tuple[()]:
@@ -121,6 +148,7 @@ def _nothing() -> tuple[()]:
 
 
 def _all(decode: Callable[[dict[str, Any]], Iterable[Any]], content: bytes) -> list[Any]:
+    limits.check_json(content)
     try:
         return list(decode(otlp_json.parse(content)))
     except RecursionError as error:
@@ -135,6 +163,8 @@ def decompress(body: bytes, encoding: str) -> bytes:
         # The name means zlib's wrapper, but some clients send the bare stream.
         wrapped = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
         return _inflate(body, encoding, zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    if encoding == "zstd":
+        return _unzstd(body)
     return body
 
 
@@ -149,7 +179,7 @@ def _inflate(body: bytes, encoding: str, window: int) -> bytes:
             part = decompressor.decompress(rest, room + 1)
             room -= len(part)
             if room < 0:
-                raise PayloadTooLarge(f"the body decompresses to more than {MAX_DECOMPRESSED_BYTES >> 20} MiB")
+                raise _too_much()
             if not decompressor.eof:
                 raise MalformedPayload(f"the {encoding} stream ends too early")
             parts.append(part)
@@ -159,30 +189,60 @@ def _inflate(body: bytes, encoding: str, window: int) -> bytes:
     return b"".join(parts)
 
 
-def success(signal: Signal, kind: MediaType, *, refusals: tuple[str, ...] = ()) -> bytes:
+def _unzstd(body: bytes) -> bytes:
+    zstandard = _zstandard()
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+    parts: list[bytes] = []
+    room = MAX_DECOMPRESSED_BYTES
+    try:
+        for start in range(0, len(body), _ZSTD_STEP_BYTES):
+            step = body[start : start + _ZSTD_STEP_BYTES]
+            parts.append(decompressor.decompress(step))
+            room -= len(parts[-1])
+            if room < 0:
+                raise _too_much()
+            if decompressor.eof and start + len(step) - len(decompressor.unused_data) < len(body):
+                raise MalformedPayload("the zstd frame has something behind it")
+    except zstandard.ZstdError as error:
+        raise MalformedPayload(f"not zstd: {error}") from error
+    if not decompressor.eof:
+        raise MalformedPayload("the zstd stream ends too early")
+    return b"".join(parts)
+
+
+def _too_much() -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body decompresses to more than {MAX_DECOMPRESSED_BYTES >> 20} MiB")
+
+
+def success(signal: OfferedSignal, kind: MediaType, *, refusals: tuple[str, ...] = ()) -> bytes:
     """The body that says that a request was taken, but for the spans refused."""
     message = f"{refusals[0]} (and {len(refusals) - 1} more)" if len(refusals) > 1 else "".join(refusals)
     if kind == JSON:
         partial = {"rejectedSpans": str(len(refusals)), "errorMessage": message} if refusals else {}
         return json.dumps({"partialSuccess": partial} if partial else {}).encode()
-    if signal == "logs":
-        return ExportLogsServiceResponse().SerializeToString()
     response = ExportTraceServiceResponse()
     if refusals:
         response.partial_success.rejected_spans = len(refusals)
         response.partial_success.error_message = message
+    # Without refusals every signal's response is the same: empty.
     return response.SerializeToString()
 
 
-_INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _UNAVAILABLE = 3, 8, 14
-_RPC_CODES: Final = {400: _INVALID_ARGUMENT, 413: _RESOURCE_EXHAUSTED, 415: _INVALID_ARGUMENT, 503: _UNAVAILABLE}
+_INVALID_ARGUMENT, _DEADLINE_EXCEEDED, _RESOURCE_EXHAUSTED, _UNAVAILABLE = 3, 4, 8, 14
+_RPC_CODES: Final = {
+    400: _INVALID_ARGUMENT,
+    408: _DEADLINE_EXCEEDED,
+    413: _RESOURCE_EXHAUSTED,
+    415: _INVALID_ARGUMENT,
+    503: _UNAVAILABLE,
+}
 
 
 def failure(status: int, message: str, kind: MediaType) -> bytes:
     """The body (a google.rpc.Status) that says why a request was not taken.
 
     Args:
-        status: the HTTP status it goes with: 400, 413, 415 or 503.
+        status: the HTTP status it goes with: 400, 408, 413, 415 or 503.
     """
     code = _RPC_CODES[status]
     if kind == JSON:

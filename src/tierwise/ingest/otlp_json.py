@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from tierwise.errors import MalformedPayload
+from tierwise.ingest.limits import MAX_DEPTH, require_few_attributes, require_small
 from tierwise.ingest.spans import (
     SPAN_KINDS,
     SPAN_STATUSES,
@@ -43,11 +44,13 @@ def spans(document: dict[str, Any]) -> Iterator[Span | SpanRefused]:
         MalformedPayload: a part is not of the shape OTLP gives it.
     """
     for resource_spans in _objects(document, "resourceSpans"):
-        service_name, resource = split_resource(_attributes(_object(resource_spans, "resource")))
+        resource_attributes = _attributes(_object(resource_spans, "resource"))
+        service_name, resource = split_resource(resource_attributes)
         for scope_spans in _objects(resource_spans, "scopeSpans"):
             scope_name = _text(_object(scope_spans, "scope"), "name")
             for span in _objects(scope_spans, "spans"):
                 try:
+                    require_few_attributes("the resource of a span", len(resource_attributes))
                     yield _span(span, scope_name, service_name, resource)
                 except SpanRefused as refusal:
                     yield refusal
@@ -81,6 +84,9 @@ def _span(span: dict[str, Any], scope_name: str, service_name: str, resource: di
     if not span_id:
         raise SpanRefused(f"span id {span.get('spanId')!r} is not 16 hex digits, one of them not zero")
     start_ns, end_ns = checked_times(_integer(span, "startTimeUnixNano"), _integer(span, "endTimeUnixNano"))
+    require_few_attributes(f"span {span_id}", len(_objects(span, "attributes")))
+    attributes = _attributes(span)
+    require_small(f"span {span_id}", _text_size(attributes))
     return Span(
         trace_id,
         span_id,
@@ -92,9 +98,18 @@ def _span(span: dict[str, Any], scope_name: str, service_name: str, resource: di
         _enum(_object(span, "status"), "code", SPAN_STATUSES, "STATUS_CODE_"),
         scope_name,
         service_name,
-        _attributes(span),
+        attributes,
         resource,
     )
+
+
+def _text_size(value: Any) -> int:
+    """Characters of all texts in a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(len(key) + _text_size(item) for key, item in cast("dict[str, Any]", value).items())
+    return sum(map(_text_size, cast("list[Any]", value))) if isinstance(value, list) else 0
 
 
 def _objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -157,11 +172,13 @@ def _enum(parent: dict[str, Any], key: str, names: tuple[str, ...], prefix: str)
     return names[value] if isinstance(value, int) and 0 <= value < len(names) else names[0]
 
 
-def _attributes(parent: dict[str, Any], key: str = "attributes") -> dict[str, Any]:
-    return {_text(pair, "key"): _value(_object(pair, "value")) for pair in _objects(parent, key)}
+def _attributes(parent: dict[str, Any], key: str = "attributes", depth: int = 0) -> dict[str, Any]:
+    return {_text(pair, "key"): _value(_object(pair, "value"), depth) for pair in _objects(parent, key)}
 
 
-def _value(value: dict[str, Any]) -> Any:
+def _value(value: dict[str, Any], depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise MalformedPayload(f"not an OTLP request in JSON: more than {MAX_DEPTH} lists or maps within one another")
     for kind, content in value.items():
         if kind == "stringValue":
             return _text(value, kind)
@@ -175,9 +192,9 @@ def _value(value: dict[str, Any]) -> Any:
         if kind == "boolValue":
             return bool(content)
         if kind == "arrayValue":
-            return [_value(item) for item in _objects(_object(value, kind), "values")]
+            return [_value(item, depth + 1) for item in _objects(_object(value, kind), "values")]
         if kind == "kvlistValue":
-            return _attributes(_object(value, kind), "values")
+            return _attributes(_object(value, kind), "values", depth + 1)
         if kind == "bytesValue":
             return _text(value, kind)
     return None

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tierwise.errors import MalformedPayload
+from tierwise.ingest.limits import MAX_SPAN_BYTES, require_few_attributes, require_small
 from tierwise.ingest.spans import (
     SPAN_KINDS,
     SPAN_STATUSES,
@@ -47,13 +48,19 @@ def parse_logs(body: bytes) -> ExportLogsServiceRequest:
         raise MalformedPayload(f"not an OTLP logs request in protobuf: {error}") from error
 
 
-def check_spans(request: ExportTraceServiceRequest) -> Iterator[str]:
-    """Why each span that cannot be stored cannot."""
+def check_spans(request: ExportTraceServiceRequest, *, size: int) -> Iterator[str]:
+    """Why each span that cannot be stored cannot.
+
+    Args:
+        size: bytes of the request, as it was parsed.
+    """
+    may_be_large = size > MAX_SPAN_BYTES
     for resource_spans in request.resource_spans:
+        resource_attributes = len(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 try:
-                    _check(span)
+                    _check(span, resource_attributes=resource_attributes, may_be_large=may_be_large)
                 except SpanRefused as refusal:
                     yield str(refusal)
 
@@ -67,15 +74,17 @@ def count_spans(request: ExportTraceServiceRequest) -> int:
     )
 
 
-def spans(request: ExportTraceServiceRequest) -> Iterator[Span]:
-    """The spans that can be stored."""
+def spans(request: ExportTraceServiceRequest, *, size: int) -> Iterator[Span]:
+    """The spans that can be stored, which are those that `check_spans()` has nothing to say about."""
+    may_be_large = size > MAX_SPAN_BYTES
     for resource_spans in request.resource_spans:
+        resource_attributes = len(resource_spans.resource.attributes)
         service_name, resource = split_resource(_attributes(resource_spans.resource.attributes))
         for scope_spans in resource_spans.scope_spans:
             scope_name = scope_spans.scope.name
             for span in scope_spans.spans:
                 try:
-                    start_ns, end_ns = _check(span)
+                    start_ns, end_ns = _check(span, resource_attributes=resource_attributes, may_be_large=may_be_large)
                 except SpanRefused:
                     continue
                 parent = span.parent_span_id
@@ -112,12 +121,17 @@ def events(request: ExportLogsServiceRequest) -> Iterator[LogEvent]:
                     )
 
 
-def _check(span: Any) -> tuple[int, int]:
+def _check(span: Any, *, resource_attributes: int, may_be_large: bool) -> tuple[int, int]:
     trace_id, span_id = span.trace_id, span.span_id
     if len(trace_id) != 16 or not any(trace_id):
         raise SpanRefused(f"trace id {trace_id.hex()!r} is not 16 bytes, one of them not zero")
     if len(span_id) != 8 or not any(span_id):
         raise SpanRefused(f"span id {span_id.hex()!r} is not 8 bytes, one of them not zero")
+    require_few_attributes(f"the resource of span {span_id.hex()}", resource_attributes)
+    require_few_attributes(f"span {span_id.hex()}", len(span.attributes))
+    # Only then, because measuring a message costs as much as writing it.
+    if may_be_large:
+        require_small(f"span {span_id.hex()}", span.ByteSize())
     return checked_times(span.start_time_unix_nano, span.end_time_unix_nano)
 
 

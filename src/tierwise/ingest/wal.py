@@ -27,10 +27,13 @@ _HEADER: Final = struct.Struct("<IIQBBBx")
 """Body length, CRC-32 of the rest of the header and the body, sequence, signal, media type, encoding."""
 _SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
 _KINDS: Final[tuple[MediaType, ...]] = (PROTOBUF, JSON)
-_ENCODINGS: Final = ("", "gzip", "deflate")
+_ENCODINGS: Final = ("", "gzip", "deflate", "zstd")
+"""By the number in a record: only ever longer."""
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """A segment is closed when it has grown past this."""
+_PROBE_BYTES: Final = 64 * 1024
+"""Room for some batches: less would say that all is well just before the next one fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Body:
     signal: Signal
     kind: MediaType
     encoding: str
-    """gzip, deflate or empty."""
+    """gzip, deflate, zstd or empty."""
     content: bytes
 
 
@@ -88,6 +91,7 @@ class WriteAheadLog:
         self._pending: list[tuple[Body, Payload, Future[int]]] = []
         self._changed = threading.Condition()
         self._stopping = False
+        self._trouble: str | None = None
         self._landed = next_sequence - 1
         self._thread = threading.Thread(target=self._run, name="tierwise-wal", daemon=True)
         self._thread.start()
@@ -98,6 +102,32 @@ class WriteAheadLog:
         with self._changed:
             current = self._segment.size if self._segment is not None else 0
             return current + sum(segment.size for segment in self._closed)
+
+    def trouble(self) -> str | None:
+        """Why the log cannot be written; None when it can be.
+
+        After a failure it is tried with a file beside the log, because whoever asks may send nothing until it can be.
+        """
+        try:
+            disk = os.statvfs(self._folder)
+            if disk.f_bavail * disk.f_frsize < _PROBE_BYTES:
+                return "the disk of the write-ahead log is full"
+            if self._trouble is not None:
+                self._probe()
+                self._trouble = None
+        except OSError as error:
+            self._trouble = _not_written(error)
+        return self._trouble
+
+    def _probe(self) -> None:
+        path = self._folder / "probe"
+        try:
+            with path.open("wb") as file:
+                file.write(bytes(_PROBE_BYTES))
+                file.flush()
+                _sync(file.fileno())
+        finally:
+            path.unlink(missing_ok=True)
 
     def append(self, body: Body, payload: Payload) -> Future[int]:
         """A future of the body's sequence: done when the body is durable, OSError when it cannot be."""
@@ -149,11 +179,13 @@ class WriteAheadLog:
         try:
             self._write_durably(b"".join(parts), durable[0][0].sequence, durable[-1][0].sequence)
         except (MemoryError, OSError) as error:
-            log.error("the write-ahead log cannot be written: %s", error)
+            log.error("%s", _not_written(error))
+            self._trouble = _not_written(error)
             self._abandon_tail()
             for _, future in durable:
                 future.set_exception(OSError(*error.args))
             return
+        self._trouble = None
         for entry, future in durable:
             self._on_durable(entry)
             future.set_result(entry.sequence)
@@ -252,6 +284,10 @@ def read_segment(path: Path) -> SegmentContent:
         bodies.append((sequence, Body(_SIGNALS[signal], _KINDS[kind], _ENCODINGS[encoding], body)))
         position = start + length
     return SegmentContent(tuple(bodies), damaged=False)
+
+
+def _not_written(error: Exception) -> str:
+    return f"the write-ahead log cannot be written: {(isinstance(error, OSError) and error.strerror) or error}"
 
 
 def _sync(descriptor: int) -> None:

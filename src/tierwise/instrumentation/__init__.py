@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tierwise import evaluations, prices
 from tierwise.errors import SettingsError
 from tierwise.firewall import firewall
-from tierwise.instrumentation import _wrap, dropped, pricing
+from tierwise.instrumentation import _wrap, dropped, metrics, pricing
+from tierwise.instrumentation.content_capture import capture_of
 from tierwise.instrumentation.export import forget_parent
+from tierwise.instrumentation.redaction import Redactor
 from tierwise.instrumentation.runtime import Runtime
 from tierwise.routing.live import Router
 from tierwise.routing.policy import Policy
 from tierwise.settings import MODES, Mode, Settings, load
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
 __all__ = ["flush", "instrument", "uninstrument"]
-
-_CONTENT_ON_SPANS = frozenset({"span_only", "span_and_event"})
-"""Values of the standard variable under which content goes on spans."""
 
 
 def instrument(
@@ -35,6 +37,8 @@ def instrument(
     settings: Settings | None = None,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+    redact: Redactor | None = None,
 ) -> None:
     """Observe and route every call from now on, also of clients that exist already.
 
@@ -46,29 +50,29 @@ def instrument(
         settings: by default read from the environment and `tierwise.toml`.
         tracer_provider: where spans go; by default the global one, which is set up at the first call if nobody has.
         meter_provider: where metrics go; by default the global one, if the app has one.
+        logger_provider: where events go, for those who asked for them; by default the global one, if the app has one.
+        redact: takes each text of captured content and gives back what of it may leave; when it raises, nothing of
+            that call's content leaves. It captures nothing by itself.
 
     Raises:
         SettingsError: a setting holds a value that cannot be used.
         PolicyError: the policy file is missing or refused.
     """
-    given = (policy, mode, settings, tracer_provider, meter_provider)
+    given = (policy, mode, settings, tracer_provider, meter_provider, logger_provider, redact)
     running = _wrap.active_runtime()
     if running is not None and all(argument is None for argument in given):
         return
     resolved = settings or load()
-    fixed = policy if isinstance(policy, Policy) else None
-    if policy is not None and fixed is None:
+    if policy is not None and not isinstance(policy, Policy):
         resolved = replace(resolved, policy=str(policy))
     if mode is not None:
         if mode not in MODES:
             raise SettingsError(f"mode is {mode!r}; allowed: {', '.join(MODES)}")
         resolved = replace(resolved, mode=mode)
 
+    content = capture_of(resolved, redact)
     prices.configure(resolved.prices)
-    router = None
-    if resolved.mode != "off" and (fixed is not None or resolved.policy is not None):
-        router = Router(resolved, policy=fixed)
-        router.start()
+    router = _started_router(resolved, policy)
     uninstrument()
     prices.warm_up()
     evaluations.configure(resolved)
@@ -78,11 +82,46 @@ def instrument(
             router,
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
-            captures_content=resolved.capture_content
-            or os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() in _CONTENT_ON_SPANS,
+            logger_provider=logger_provider,
+            content=content,
         )
     )
     _begin_anew_in_children()
+
+
+def _started_router(settings: Settings, policy: Policy | str | Path | None) -> Router | None:
+    fixed = policy if isinstance(policy, Policy) else None
+    if settings.mode == "off" or (fixed is None and settings.policy is None):
+        return None
+    router = Router(settings, policy=fixed)
+    router.start()
+    return router
+
+
+@contextmanager
+def instrumented_as(
+    settings: Settings, policy: Policy | str | Path | None, **providers_and_content: Any
+) -> Generator[Runtime]:
+    """Observe calls in a way of its own inside the block, and as before after it; for tests.
+
+    What was instrumented before keeps its router and its settings, and sees nothing of the calls inside.
+    """
+    resolved = replace(settings, policy=str(policy)) if isinstance(policy, str | Path) else settings
+    outside = _wrap.active_runtime()
+    prices.configure(resolved.prices)
+    router = _started_router(resolved, policy)
+    runtime = Runtime(resolved, router, **providers_and_content)
+    _wrap.activate(runtime)
+    try:
+        yield runtime
+    finally:
+        if outside is None:
+            _wrap.deactivate()
+        else:
+            _wrap.activate(outside)
+        if router is not None:
+            router.stop()
+        prices.configure(outside.settings.prices if outside else None)
 
 
 def uninstrument() -> None:
@@ -93,6 +132,9 @@ def uninstrument() -> None:
     _wrap.deactivate()
     if runtime.router is not None:
         runtime.router.stop()
+    if runtime.events is not None:
+        with firewall("delivering the last events"):
+            runtime.events.close()
 
 
 def flush(timeout_s: float = 10.0) -> bool:
@@ -133,6 +175,9 @@ def _begin_anew_in_children() -> None:
 def _begin_in_child() -> None:
     with firewall("starting in a forked process"):
         forget_parent()
-        if _wrap.active_runtime() is not None:
+        metrics.forget_parent()
+        if (runtime := _wrap.active_runtime()) is not None:
+            if runtime.events is not None:
+                runtime.events.forget_parent()
             # The thread that was loading the price list stayed with the parent.
             prices.warm_up()

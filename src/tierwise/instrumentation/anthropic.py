@@ -1,26 +1,32 @@
-"""The anthropic SDK's Messages API, beta included: one message, or the events of one."""
+"""The anthropic SDK's Messages API, beta included: one message, the events of one, or the results of a batch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from re import compile as regex
 from typing import Any
 
 from tierwise import semconv as sc
 from tierwise.call import Usage
+from tierwise.instrumentation.batches import Tally
 from tierwise.instrumentation.sdk import (
+    Booking,
+    LateBill,
     Parameters,
     Reply,
     Sdk,
     Surface,
     ToolCall,
+    attributed,
     count,
     estimated_tokens,
     member,
     number,
     stop_sequences,
     text,
+    units,
 )
 
 _COUNTS = (
@@ -34,12 +40,17 @@ _COUNTS = (
     "iterations",
     "service_tier",
     "speed",
+    "inference_geo",
 )
 """The members of a usage block that are read."""
 
 
-def _usage(block: Mapping[str, Any]) -> Usage | None:
-    """A usage block's members as our totals: `input_tokens` on this wire is only what no cache served."""
+def _usage(block: Mapping[str, Any], model: Any = None) -> Usage | None:
+    """A usage block's members as our totals: `input_tokens` on this wire is only what no cache served.
+
+    Args:
+        model: the one that answered; tokens of others, such as an advisor, are kept apart, having prices of their own.
+    """
     fresh = count(block.get("input_tokens"))
     output_tokens = count(block.get("output_tokens"))
     if fresh is None and output_tokens is None:
@@ -57,11 +68,15 @@ def _usage(block: Mapping[str, Any]) -> Usage | None:
         reasoning_tokens=count(getattr(block.get("output_tokens_details"), "thinking_tokens", None)) or 0,
         web_searches=count(getattr(block.get("server_tool_use"), "web_search_requests", None)) or 0,
     )
+    others = 0
     for iteration in block.get("iterations") or ():
         # Compacting a context is billed, but not part of the block's totals.
-        if getattr(iteration, "type", None) == "compaction" and (part := _usage(_members(iteration))) is not None:
+        kind, by = getattr(iteration, "type", None), getattr(iteration, "model", None)
+        if kind == "compaction" and (part := _usage(_members(iteration))) is not None:
             usage = _sum(usage, part)
-    return usage
+        elif by is not None and model is not None and by != model and (part := _usage(_members(iteration))) is not None:
+            others += (part.input_tokens or 0) + (part.output_tokens or 0)
+    return replace(usage, units=units(other_models_tokens=others)) if others else usage
 
 
 def _lifetimes(split: Any, written: int) -> tuple[int, int]:
@@ -93,12 +108,17 @@ def _sum(one: Usage, other: Usage) -> Usage:
 def _members(block: Any) -> dict[str, Any]:
     """What a usage block says, without what it leaves out."""
     said = ((name, getattr(block, name, None)) for name in _COUNTS)
-    return {name: value for name, value in said if value is not None}
+    return {name: attributed(value) for name, value in said if value is not None}
 
 
 def _tier(block: Mapping[str, Any]) -> str | None:
     # Fast mode has prices of its own, above the tier's.
     return "fast" if block.get("speed") == "fast" else block.get("service_tier")
+
+
+def _region(block: Mapping[str, Any]) -> str | None:
+    geo = text(block.get("inference_geo"))
+    return None if geo in _ANYWHERE else geo
 
 
 def _effort(output_config: Any) -> str | None:
@@ -112,6 +132,9 @@ def _configured_output(output_config: Any) -> str | None:
 def _formatted_output(output_format: Any) -> str | None:
     return "json" if isinstance(output_format, Mapping) else None
 
+
+_ANYWHERE = frozenset({None, "global", "not_available"})
+"""Where a message is processed when nobody asked, and pays, for a region."""
 
 _PARAMETERS: Parameters = {
     "max_tokens": ((sc.REQUEST_MAX_TOKENS, count),),
@@ -131,8 +154,9 @@ def _read(message: Any, with_text: bool) -> Reply:
         id=getattr(message, "id", None),
         model=getattr(message, "model", None),
         finish_reasons=(reason or "error",),
-        usage=_usage(block),
+        usage=_usage(block, getattr(message, "model", None)),
         service_tier=_tier(block),
+        region=_region(block),
     )
     if with_text or reply.usage is None:
         texts: list[str] = []
@@ -204,7 +228,7 @@ class MessageAccumulator:
             self._chars += len(getattr(delta, "thinking", None) or "")
 
     def reply(self) -> Reply:
-        usage = _usage(self._block)
+        usage = _usage(self._block, self._model)
         if usage is not None and not self._counted:
             # `message_start` counts an output token or two: not what was generated before the stream stopped.
             usage = replace(usage, output_tokens=max(usage.output_tokens or 0, estimated_tokens(self._chars)))
@@ -214,11 +238,30 @@ class MessageAccumulator:
             finish_reasons=(self._reason or "error",),
             usage=usage,
             service_tier=_tier(self._block),
+            region=_region(self._block),
             complete=self._counted,
             output_chars=self._chars,
             text="".join(self._texts or ()),
             tool_calls=tuple(self._calls[index] for index in sorted(self._calls)),
         )
+
+
+class ResultsReader:
+    """The results of a batch, a message a line."""
+
+    in_lines = True
+
+    def __init__(self, batch_id: str) -> None:
+        self._tally = Tally(batch_id, "messages")
+
+    def add(self, document: Any) -> bool:
+        result = getattr(document, "result", None)
+        if getattr(result, "type", None) == "succeeded":
+            self._tally.add(_read(getattr(result, "message", None), False))
+        return False
+
+    def bookings(self) -> Iterable[Booking]:
+        return self._tally.bookings()
 
 
 ANTHROPIC = Sdk(
@@ -231,7 +274,13 @@ ANTHROPIC = Sdk(
         "AsyncAnthropicBedrockMantle": "aws.bedrock",
         "AnthropicVertex": "gcp.vertex_ai",
         "AsyncAnthropicVertex": "gcp.vertex_ai",
-        "AnthropicGoogleCloud": "gcp.vertex_ai",
-        "AsyncAnthropicGoogleCloud": "gcp.vertex_ai",
+        # Anthropic's own platform, reached and paid through a cloud: its models, tiers and prices.
+        "AnthropicAWS": "anthropic",
+        "AsyncAnthropicAWS": "anthropic",
+        "AnthropicGoogleCloud": "anthropic",
+        "AsyncAnthropicGoogleCloud": "anthropic",
+        "AnthropicFoundry": "azure.ai.inference",
+        "AsyncAnthropicFoundry": "azure.ai.inference",
     },
+    late_bills=(LateBill(regex(r".*/v1/messages/batches/(?P<id>[^/]+)/results"), ResultsReader),),
 )

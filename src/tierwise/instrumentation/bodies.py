@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from typing import Any, Protocol
 
-from tierwise.firewall import firewall
+from tierwise.firewall import firewall, swallow
 from tierwise.instrumentation.dropped import finish_later
 from tierwise.instrumentation.observation import Observation
 from tierwise.instrumentation.sdk import Reply, as_object
@@ -22,24 +22,28 @@ MAX_KEPT_BYTES = 8 * 1024 * 1024
 
 
 def read_document(observation: Observation, body: bytes) -> Reply:
-    """The answer in a body that has arrived whole; incomplete when it is not JSON."""
+    """The answer in a body that has arrived whole; incomplete when it is broken."""
     try:
-        document = as_object(body)
+        document = observation.surface.decode(body)
     except ValueError:
         return Reply(complete=False)
     return observation.surface.read(document, observation.keeps_text)
+
+
+class Progress(Protocol):
+    """How far the SDK is with a body."""
+
+    reading: bool
+    """Whether its HTTP client is at work on the next piece."""
 
 
 class BodyReader(Protocol):
     """Reads along."""
 
     @property
-    def reading(self) -> bool:
-        """Whether the SDK's HTTP client is at work on the next piece."""
+    def progress(self) -> Progress:
+        """Where it is noted how far the SDK is."""
         ...
-
-    @reading.setter
-    def reading(self, value: bool) -> None: ...
 
     def feed(self, piece: bytes) -> None:
         """Some more of the decoded body."""
@@ -60,23 +64,15 @@ class BodyReader(Protocol):
 class EventReader:
     """Server-sent events, each fed to the same accumulator as the SDK's own chunks."""
 
-    __slots__ = ("_rest", "_watch")
+    __slots__ = ("_rest", "_watch", "progress")
 
     def __init__(self, watch: StreamWatch) -> None:
-        self._watch = watch
+        self._watch = self.progress = watch
         self._rest = b""
 
     @property
     def is_over(self) -> bool:
         return self._watch.is_over
-
-    @property
-    def reading(self) -> bool:
-        return self._watch.reading
-
-    @reading.setter
-    def reading(self, value: bool) -> None:
-        self._watch.reading = value
 
     def feed(self, piece: bytes) -> None:
         *lines, self._rest = (self._rest + piece).split(b"\n")
@@ -108,6 +104,10 @@ class DocumentReader:
     """One JSON document, kept until it is complete."""
 
     __slots__ = ("_observation", "_pieces", "_size", "reading")
+
+    @property
+    def progress(self) -> Progress:
+        return self
 
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
@@ -158,13 +158,14 @@ def read_along(response: Any, reader: BodyReader, *, is_async: bool) -> None:
     Where a watched stream of the SDK reads, that sees the chunks itself; but helpers of older SDKs, and users, may go
     round it to the response.
     """
-    weak_response = weakref.ref(response)
+    # Taken here: where the SDK reads, nothing of ours may be called that could raise.
+    weak_response, progress = weakref.ref(response), reader.progress
     if is_async:
         aiter_bytes = type(response).aiter_bytes
 
         def aiter_along(chunk_size: int | None = None) -> AsyncGenerator[bytes]:
             inner = aiter_bytes(weak_response(), chunk_size)
-            return inner if reader.reading else _async_pieces(inner, reader)
+            return inner if progress.reading else _async_pieces(inner, reader, progress)
 
         response.aiter_bytes = aiter_along
     else:
@@ -172,46 +173,60 @@ def read_along(response: Any, reader: BodyReader, *, is_async: bool) -> None:
 
         def iter_along(chunk_size: int | None = None) -> Generator[bytes]:
             inner = iter_bytes(weak_response(), chunk_size)
-            return inner if reader.reading else _pieces(inner, reader)
+            return inner if progress.reading else _pieces(inner, reader, progress)
 
         response.iter_bytes = iter_along
 
 
 @reads_along
-def _pieces(inner: Generator[bytes], reader: BodyReader) -> Generator[bytes]:
+def _pieces(inner: Generator[bytes], reader: BodyReader, progress: Progress) -> Generator[bytes]:
     with closing(inner):
         while True:
-            reader.reading = True
+            progress.reading = True
             try:
                 piece = next(inner, None)
             except BaseException as error:
-                reader.reading = False
-                reader.end(error)
+                progress.reading = False
+                try:
+                    reader.end(error)
+                except Exception as own_error:
+                    swallow("finishing a raw response", own_error)
                 raise
-            reader.reading = False
+            progress.reading = False
+            try:
+                if piece is None:
+                    reader.end()
+                else:
+                    reader.feed(piece)
+            except Exception as own_error:
+                swallow("reading a raw response", own_error)
             if piece is None:
-                reader.end()
                 return
-            with firewall("reading a raw response"):
-                reader.feed(piece)
             yield piece
 
 
 @reads_along
-async def _async_pieces(inner: AsyncGenerator[bytes], reader: BodyReader) -> AsyncGenerator[bytes]:
+async def _async_pieces(inner: AsyncGenerator[bytes], reader: BodyReader, progress: Progress) -> AsyncGenerator[bytes]:
     async with aclosing(inner):
         while True:
-            reader.reading = True
+            progress.reading = True
             try:
                 piece = await anext(inner, None)
             except BaseException as error:
-                reader.reading = False
-                reader.end(error)
+                progress.reading = False
+                try:
+                    reader.end(error)
+                except Exception as own_error:
+                    swallow("finishing a raw response", own_error)
                 raise
-            reader.reading = False
+            progress.reading = False
+            try:
+                if piece is None:
+                    reader.end()
+                else:
+                    reader.feed(piece)
+            except Exception as own_error:
+                swallow("reading a raw response", own_error)
             if piece is None:
-                reader.end()
                 return
-            with firewall("reading a raw response"):
-                reader.feed(piece)
             yield piece

@@ -6,12 +6,15 @@ import atexit
 import logging
 import os
 import threading
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 
 from tierwise import semconv as sc
+from tierwise.errors import SettingsError
 from tierwise.firewall import firewall
 from tierwise.instrumentation import dropped, pricing
 from tierwise.otlp_delivery import (
@@ -21,10 +24,13 @@ from tierwise.otlp_delivery import (
     names_collector,
     session_without_foreign_headers,
     standard_endpoint,
+    standard_headers,
 )
-from tierwise.settings import Settings
+from tierwise.settings import EXPORT_PROFILES, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -62,13 +68,40 @@ def set_up_exporting(settings: Settings) -> bool:
             _own_provider = provider = _new_provider(settings)
             trace.set_tracer_provider(provider)
             _set_up_metrics()
-        elif provider is not _own_provider and provider is not _fed and names_collector(settings):
-            _fed = provider
-            # Only the SDK's providers take processors.
-            add = getattr(provider, "add_span_processor", None)
-            if add is not None:
-                add(_only_ours(_collector_exporter(settings)))
+        elif provider is not _own_provider and provider is not _fed:
+            if settings.export_profile:
+                _warn_of_unused_profile(
+                    "your application exports its spans itself",
+                    'wrap its exporter: tierwise.export_profile(exporter, "NAME")',
+                )
+            if names_collector(settings):
+                _fed = provider
+                # Only the SDK's providers take processors.
+                add = getattr(provider, "add_span_processor", None)
+                if add is not None:
+                    add(_only_ours(_collector_exporter(settings)))
         return provider is _own_provider
+
+
+def export_profile(exporter: SpanExporter, *names: str) -> SpanExporter:
+    """An exporter that adds what a backend wants on calls' spans, for an app that exports by itself.
+
+    Only the copies that go to `exporter` are changed: other exporters of the app, and a tierwise collector, get the
+    spans as they are.
+
+    Args:
+        exporter: the one that leads to the backend.
+        names: profiles: langfuse, mlflow, openlit, phoenix, sentry.
+
+    Raises:
+        SettingsError: there is no profile of this name.
+    """
+    from tierwise.instrumentation.translating_exporter import TranslatingExporter
+
+    for name in names:
+        if name not in EXPORT_PROFILES:
+            raise SettingsError(f"no export profile {name!r}; known profiles: {', '.join(EXPORT_PROFILES)}")
+    return TranslatingExporter(exporter, names)
 
 
 def _new_provider(settings: Settings) -> TracerProvider:
@@ -81,11 +114,22 @@ def _new_provider(settings: Settings) -> TracerProvider:
         return provider
     standard = standard_endpoint("TRACES")
     if standard:
-        provider.add_span_processor(_remembered(BatchSpanProcessor, _standard_exporter(standard)))
+        exporter = _standard_exporter(standard, settings.export_profile)
+        provider.add_span_processor(_remembered(BatchSpanProcessor, exporter))
+    elif settings.export_profile:
+        _warn_of_unused_profile(
+            "a tierwise collector takes spans as they are", "name the backend with OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
     if not standard or names_collector(settings):
         exporter = _collector_exporter(settings)
         provider.add_span_processor(_only_ours(exporter) if standard else _remembered(BatchSpanProcessor, exporter))
     return provider
+
+
+@cache
+def _warn_of_unused_profile(why: str, way_out: str) -> None:
+    """Once a process."""
+    logger.warning("TIERWISE_EXPORT_PROFILE changes nothing: %s. To use it, %s.", why, way_out)
 
 
 def _only_ours(exporter: CollectorExporter) -> BatchSpanProcessor:
@@ -131,7 +175,7 @@ def _collector_exporter(settings: Settings) -> CollectorExporter:
     )
 
 
-def _standard_exporter(endpoint: str) -> CollectorExporter:
+def _standard_exporter(endpoint: str, profiles: Sequence[str]) -> CollectorExporter:
     from tierwise.instrumentation.collector_exporter import CollectorExporter
 
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -142,21 +186,54 @@ def _standard_exporter(endpoint: str) -> CollectorExporter:
             "are sent as http/protobuf. Install it, or set the variable to http/protobuf and the address to match."
         )
         uses_grpc = False
+    if uses_grpc:
+        _import_grpc()
 
     def make(timeout_s: float | None) -> SpanExporter:
-        if uses_grpc:
-            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # pyright: ignore[reportMissingImports]
-                OTLPSpanExporter,
-            )
-
-            return OTLPSpanExporter(timeout=timeout_s)
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s)
+        exporter = _grpc_exporter(timeout_s) if uses_grpc else _http_exporter(endpoint, profiles, timeout_s)
+        return export_profile(exporter, *profiles) if profiles else exporter
 
     return CollectorExporter(
-        make, endpoint, "The address comes from OTEL_EXPORTER_OTLP_ENDPOINT; is anything listening there?"
+        make,
+        # gRPC has no path, and takes its address from the variable itself.
+        endpoint.removesuffix("/v1/traces") if uses_grpc else endpoint,
+        "The address comes from OTEL_EXPORTER_OTLP_ENDPOINT; is anything listening there?",
     )
+
+
+def _import_grpc() -> None:
+    """Have the gRPC exporter imported in the background, and done by the time the process ends.
+
+    The first export may be the one at exit, when nothing that starts a thread can be imported any more. The thread is
+    no daemon, so that the interpreter waits for it before that; the SDK's logs, whose import uses a thread pool, are
+    imported here because pools end sooner.
+    """
+    import_module("opentelemetry.sdk._logs")
+
+    def load() -> None:
+        with firewall("importing the gRPC exporter"):
+            import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+
+    threading.Thread(target=load, name="tierwise-grpc-import", daemon=False).start()
+
+
+def _grpc_exporter(timeout_s: float | None) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # pyright: ignore[reportMissingImports]
+        OTLPSpanExporter,
+    )
+
+    return OTLPSpanExporter(timeout=timeout_s)
+
+
+def _http_exporter(endpoint: str, profiles: Sequence[str], timeout_s: float | None) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    headers: dict[str, str] | None = None
+    if profiles:
+        from tierwise.instrumentation.profiles import headers as profile_headers
+
+        headers = {**profile_headers(profiles), **standard_headers("TRACES")}
+    return OTLPSpanExporter(endpoint=endpoint, headers=headers, timeout=timeout_s)
 
 
 def _set_up_metrics() -> None:

@@ -7,20 +7,19 @@ and works once.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context, attach, detach, get_value, set_value
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.context import Context, attach, detach, get_current, get_value
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, StatusCode, get_current_span, set_span_in_context
 
 from tierwise import semconv as sc
 from tierwise.attributes import to_attributes
-from tierwise.call import AttributeValue, Call, Cost, Decision, Usage
+from tierwise.call import Call, Cost, Decision, Usage
 from tierwise.firewall import firewall
-from tierwise.instrumentation import pricing
-from tierwise.instrumentation.content import content_attributes
+from tierwise.instrumentation import completion_hook, orders, pricing
+from tierwise.instrumentation.content_capture import NOTHING, Captured
 from tierwise.instrumentation.follow_up import follow_up
 from tierwise.instrumentation.request import Outgoing
 from tierwise.instrumentation.sdk import Reply, Surface, estimated_tokens, read_parameters, text
@@ -35,6 +34,11 @@ if TYPE_CHECKING:
     from tierwise.routing.shadow import ShadowDraw
 
 _BEING_MADE = "tierwise-call-being-made"
+_CURRENT_SPAN = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""OpenTelemetry's own key, so that one copy of the context sets both."""
+
+_MAKING_CURRENT = firewall("making a call's span current")
+_RECORDING = firewall("recording a call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class Observation:
             start_time=self.started_ns,
         )
         self._started_s = time.perf_counter()
+        if completion_hook.observed_parents is not None:
+            completion_hook.note_parent(self.span)
 
     @property
     def is_finished(self) -> bool:
@@ -153,24 +159,37 @@ class Observation:
             return
         ended_ns = (self._last_chunk_ns if dropped else None) or time.time_ns()
         duration_s = time.perf_counter() - self._started_s
-        with firewall("recording a call"):
+        with _RECORDING:
             failure = error if isinstance(error, Exception) else None
             answer = reply or Reply(complete=False)
             request = self.outgoing.request
             usage = self._usage(reply, stopped=error is not None and failure is None)
             tier = text(answer.service_tier)
             response_model = text(answer.model)
-            content: Mapping[str, AttributeValue] = {}
-            if self._runtime.captures_content and self.span.is_recording():
-                content = content_attributes(request.body, reply)
+            captured = NOTHING
+            if self._runtime.captures_content:
+                captured = self._runtime.content.read(request.body, reply, is_recording=self.span.is_recording())
 
             def close(cost: Cost | None, unpriced_reason: str | None) -> None:
                 call = self._call(answer, response_model, usage, cost, unpriced_reason, tier, failure)
-                self._close(call, content, duration_s, ended_ns)
+                self._close(call, captured, duration_s, ended_ns)
+                if (events := self._runtime.events) is not None:
+                    with firewall("emitting a call's events"):
+                        events.emit(call, captured, self.span, failure, ended_ns)
 
-            pricing.settle(
-                pricing.Bill(request.provider, self.sent_model, response_model, usage, tier, self.started_ns), close
-            )
+            if answer.billed_later is not None:
+                orders.remember(answer.id, request)
+                close(None, answer.billed_later)
+            else:
+                region = text(answer.region) or self.outgoing.endpoint.region
+                if region is not None:
+                    answer.extra[sc.INFERENCE_REGION] = region
+                pricing.settle(
+                    pricing.Bill(
+                        request.provider, self.sent_model, response_model, usage, tier, self.started_ns, region
+                    ),
+                    close,
+                )
             if answer.complete and failure is None and answer.error_type is None:
                 follow_up(self._runtime, self, answer)
 
@@ -178,7 +197,7 @@ class Observation:
         """The usage reported, or an estimate of it where an answer came without."""
         if reply is None:
             return Usage(partial=stopped)
-        usage = reply.usage
+        usage = reply.usage or self.surface.ordered(self.outgoing.request.body)
         if usage is None:
             estimate = self.outgoing.request.input_tokens_estimate or None
             usage = Usage(estimate, estimated_tokens(reply.output_chars), estimated=True)
@@ -216,6 +235,7 @@ class Observation:
             task_type=request.task_type,
             task_confidence=inference.confidence,
             task_source=inference.source,
+            task_sub_tag=inference.sub_tag,
             complexity=request.complexity,
             use_case_id=request.use_case_id,
             use_case_name=request.use_case_name,
@@ -227,13 +247,13 @@ class Observation:
             extra=answer.extra,
         )
 
-    def _close(self, call: Call, content: Mapping[str, AttributeValue], duration_s: float, ended_ns: int) -> None:
+    def _close(self, call: Call, captured: Captured, duration_s: float, ended_ns: int) -> None:
         span = self.span
         if span.is_recording():
-            attributes = {**to_attributes(call), **content}
-            for key in (sc.OPERATION_NAME, sc.PROVIDER_NAME):
-                # On the span from its start.
-                del attributes[key]
+            attributes = to_attributes(call)
+            # On the span from its start.
+            del attributes[sc.OPERATION_NAME], attributes[sc.PROVIDER_NAME]
+            attributes.update(captured.on_span)
             span.set_attributes(attributes)
             if call.error_type is not None:
                 # Without a description: an error's message may quote the prompt.
@@ -256,8 +276,9 @@ class BeingMade:
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> None:
-        with firewall("making a call's span current"):
-            self._token = attach(set_value(_BEING_MADE, self._span, set_span_in_context(self._span, self._context)))
+        with _MAKING_CURRENT:
+            around = get_current() if self._context is None else self._context
+            self._token = attach(Context({**around, _CURRENT_SPAN: self._span, _BEING_MADE: self._span}))
 
     def __exit__(self, *_: object) -> None:
         # A coroutine may be closed from a context that never entered it; there is nothing to leave there.

@@ -1,24 +1,29 @@
-"""The openai SDK: chat completions, legacy completions and embeddings; Responses are in `openai_responses`."""
+"""The openai SDK: chat completions, legacy completions and embeddings, with what its siblings know of the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tierwise import semconv as sc
 from tierwise.call import AttributeValue, Usage
-from tierwise.instrumentation.openai_responses import RESPONSES, RESPONSES_COMPACT
+from tierwise.instrumentation.openai_batches import batch_bills
+from tierwise.instrumentation.openai_media import MEDIA, MEDIA_PATTERNS
+from tierwise.instrumentation.openai_responses import BACKGROUND_RESPONSES, DECISIONS, RESPONSES, RESPONSES_COMPACT
 from tierwise.instrumentation.sdk import (
     Parameters,
     Reply,
     Sdk,
     Surface,
     ToolCall,
+    attributed,
     count,
     member,
     number,
     stop_sequences,
     text,
+    units,
 )
 
 
@@ -27,15 +32,27 @@ def _usage(block: Any) -> Usage | None:
     output_tokens = count(getattr(block, "completion_tokens", None))
     if input_tokens is None and output_tokens is None:
         return None
-    read = getattr(block, "prompt_tokens_details", None)
-    written = getattr(block, "completion_tokens_details", None)
+    read = attributed(getattr(block, "prompt_tokens_details", None))
+    written = attributed(getattr(block, "completion_tokens_details", None))
+    heard, spoken = getattr(read, "audio_tokens", None), getattr(written, "audio_tokens", None)
+    seen = getattr(read, "image_tokens", None)
     return Usage(
         input_tokens,
         output_tokens,
         cache_read_tokens=count(getattr(read, "cached_tokens", None)) or 0,
         cache_write_tokens=count(getattr(read, "cache_write_tokens", None)) or 0,
         reasoning_tokens=count(getattr(written, "reasoning_tokens", None)) or 0,
+        units=units(input_audio_tokens=heard, output_audio_tokens=spoken, input_image_tokens=seen)
+        if heard or spoken or seen
+        else (),
     )
+
+
+def _with_searches(usage: Usage | None, model: Any) -> Usage | None:
+    """Models that search the web in every call are billed for that beside their tokens, and do not report it."""
+    if usage is not None and isinstance(model, str) and "-search-" in model:
+        return replace(usage, web_searches=1)
+    return usage
 
 
 def _extra(answer: Any) -> dict[str, AttributeValue]:
@@ -81,7 +98,7 @@ def _read_chat(completion: Any, with_text: bool) -> Reply:
         id=getattr(completion, "id", None),
         model=getattr(completion, "model", None),
         finish_reasons=tuple(getattr(choice, "finish_reason", None) or "error" for choice in choices),
-        usage=_usage(getattr(completion, "usage", None)),
+        usage=_with_searches(_usage(getattr(completion, "usage", None)), getattr(completion, "model", None)),
         service_tier=getattr(completion, "service_tier", None),
         extra=_extra(completion),
     )
@@ -170,7 +187,7 @@ class ChatAccumulator:
             id=self._id,
             model=self._model,
             finish_reasons=tuple(reason or "error" for reason in reasons),
-            usage=self._usage,
+            usage=_with_searches(self._usage, self._model),
             service_tier=self._tier,
             complete=bool(reasons) and all(reasons),
             output_chars=self._chars,
@@ -218,25 +235,31 @@ def _read_embeddings(response: Any, _: bool) -> Reply:
     return Reply(model=getattr(response, "model", None), usage=None if tokens is None else Usage(tokens, 0))
 
 
+_SURFACES: Mapping[str, Surface] = {
+    "/chat/completions": Surface(
+        "chat", "chat_completions", _PARAMETERS, _read_chat, ChatAccumulator, usage_on_request=True
+    ),
+    "/completions": Surface(
+        "text_completion",
+        "completions",
+        _PARAMETERS,
+        _read_completion,
+        CompletionAccumulator,
+        usage_on_request=True,
+    ),
+    "/responses": RESPONSES,
+    "/responses/compact": RESPONSES_COMPACT,
+    "/decisions": DECISIONS,
+    # Vectors of two models do not compare, so another model's would break every index they are kept in.
+    "/embeddings": Surface("embeddings", "embeddings", {}, _read_embeddings, routable=False),
+    **MEDIA,
+}
+
 OPENAI = Sdk(
     name="openai",
-    surfaces={
-        "/chat/completions": Surface(
-            "chat", "chat_completions", _PARAMETERS, _read_chat, ChatAccumulator, usage_on_request=True
-        ),
-        "/completions": Surface(
-            "text_completion",
-            "completions",
-            _PARAMETERS,
-            _read_completion,
-            CompletionAccumulator,
-            usage_on_request=True,
-        ),
-        "/responses": RESPONSES,
-        "/responses/compact": RESPONSES_COMPACT,
-        # Vectors of two models do not compare, so another model's would break every index they are kept in.
-        "/embeddings": Surface("embeddings", "embeddings", {}, _read_embeddings, routable=False),
-    },
+    surfaces=_SURFACES,
+    patterns=MEDIA_PATTERNS,
+    late_bills=(BACKGROUND_RESPONSES, *batch_bills(_SURFACES)),
     providers={
         "AzureOpenAI": "azure.ai.openai",
         "AsyncAzureOpenAI": "azure.ai.openai",

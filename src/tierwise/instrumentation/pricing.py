@@ -19,6 +19,9 @@ from tierwise.firewall import firewall
 Close = Callable[[Cost | None, str | None], None]
 """Takes the cost, or None and why it is not known; called exactly once."""
 
+Calculate = Callable[[], tuple[Cost | None, str | None]]
+"""The cost, or None and why it is not known; called once the price list is loaded."""
+
 
 class Bill(NamedTuple):
     """What the cost of a call depends on."""
@@ -30,6 +33,8 @@ class Bill(NamedTuple):
     service_tier: str | None
     at_ns: int
     """When the call began: prices are dated."""
+    region: str | None = None
+    """Where it was processed, when that may cost more."""
 
 
 _waiting: dict[int, Close] = {}
@@ -41,14 +46,26 @@ def settle(bill: Bill, close: Close) -> None:
     """Tell `close` the cost, now or when the price list is loaded; that it is unknown when too many wait already."""
     if prices.ready():
         close(*_cost(bill))
-        return
+    else:
+        _settle_when_ready(lambda: _cost(bill), close)
+
+
+def settle_by(calculate: Calculate, close: Close) -> None:
+    """As `settle`, for a cost that is more than one bill's."""
+    if prices.ready():
+        close(*calculate())
+    else:
+        _settle_when_ready(calculate, close)
+
+
+def _settle_when_ready(calculate: Calculate, close: Close) -> None:
     number = next(_numbers)
     _waiting[number] = close
 
     def close_with_cost() -> None:
         with firewall("pricing a call"):
             if (mine := _take(number)) is not None:
-                mine(*_cost(bill))
+                mine(*calculate())
 
     if not prices.when_ready(close_with_cost):
         _close_unpriced(number)
@@ -87,22 +104,13 @@ def _close_unpriced(number: int) -> None:
 
 
 def _cost(bill: Bill) -> tuple[Cost | None, str | None]:
-    cost = prices.cost(
-        bill.provider,
-        bill.model,
-        bill.usage,
-        at_ns=bill.at_ns,
-        service_tier=bill.service_tier,
-        response_model=bill.response_model,
+    provider, model, response_model, usage, service_tier, at_ns, region = bill
+    return prices.price(
+        provider,
+        model,
+        usage,
+        at_ns=at_ns,
+        service_tier=service_tier,
+        response_model=response_model,
+        region=region,
     )
-    if cost is not None:
-        return cost, None
-    reason = prices.unpriced_reason(
-        bill.provider,
-        bill.model,
-        bill.usage,
-        at_ns=bill.at_ns,
-        service_tier=bill.service_tier,
-        response_model=bill.response_model,
-    )
-    return None, reason

@@ -6,6 +6,7 @@ What the user passed is read, never changed and never consumed: a list stays the
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
@@ -40,8 +41,12 @@ _HOST_PROVIDERS = (
 )
 """End of a base URL's host → `gen_ai.provider.name`. Any other host is taken for a proxy of the SDK's own provider."""
 
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
+_REGIONAL_HOST = ".api.openai.com"
+"""End of the hosts at which OpenAI keeps data, and processes it, in one region: `eu.api.openai.com`."""
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-_SDK_PACKAGES = frozenset({"openai", "anthropic", "tierwise"})
+_SDK_PACKAGES = frozenset({"openai", "anthropic", "tierwise", "opentelemetry", "openinference"})
+"""Between the caller and us: the SDKs, ourselves, and what others wrap around the SDKs' methods."""
 _SCHEDULERS = frozenset({"asyncio", "anyio", "concurrent", "threading", "trio", "uvloop"})
 
 
@@ -54,8 +59,10 @@ class Endpoint(NamedTuple):
     port: int
     reports_stream_usage: bool
     """Whether it is known to take `stream_options.include_usage`: not every OpenAI-compatible server does."""
-    fixed_model: bool
-    """Whether the address names the model, as an Azure client bound to one deployment does."""
+    deployment: str | None
+    """The model that the address names, as an Azure client bound to one deployment has it; whatever the body says."""
+    region: str | None
+    """Where the address has calls processed, if that may cost more."""
 
 
 _endpoints: dict[int, tuple[ref[Any], Any, Endpoint]] = {}
@@ -87,8 +94,17 @@ def _endpoint(sdk: Sdk, client: Any, url: Any) -> Endpoint:
         address=host,
         port=url.port or (80 if url.scheme == "http" else 443),
         reports_stream_usage=provider in ("openai", "azure.ai.openai") or host in _LOOPBACK_HOSTS,
-        fixed_model="/deployments/" in str(url.path),
+        deployment=None if (found := _DEPLOYMENT.search(str(url.path))) is None else found[1],
+        region=_region(client, host, provider),
     )
+
+
+def _region(client: Any, host: str, provider: str | None) -> str | None:
+    if host.endswith(_REGIONAL_HOST):
+        return host.removesuffix(_REGIONAL_HOST)
+    # Claude costs more at an endpoint of one region of Vertex AI than at the global one.
+    named = text(getattr(client, "region", None)) if provider == "gcp.vertex_ai" else None
+    return None if named == "global" else named
 
 
 class Outgoing(NamedTuple):
@@ -123,7 +139,7 @@ def read_outgoing(
         provider=where.provider,
         operation=surface.operation,
         api=surface.api,
-        model=text(body.get("model")) or "unknown",
+        model=where.deployment or text(body.get("model")) or "unknown",
         body=body,
         stream=stream,
         task_type=inference.task_type,

@@ -12,12 +12,16 @@ from opentelemetry import metrics, trace
 from tierwise import semconv as sc
 from tierwise.call import Call
 from tierwise.firewall import firewall
+from tierwise.instrumentation.content_capture import ContentCapture
+from tierwise.instrumentation.events import CallEvents
 from tierwise.instrumentation.export import set_up_exporting
-from tierwise.instrumentation.metrics import Meters, is_real
+from tierwise.instrumentation.metrics import Meters, is_real, meters_of
 from tierwise.instrumentation.shadow_call import ShadowRunner
 from tierwise.settings import Settings
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+
     from tierwise.routing.live import Router
     from tierwise.routing.shadow import ShadowDraw
 
@@ -32,15 +36,20 @@ class Runtime:
         *,
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
-        captures_content: bool = False,
+        logger_provider: LoggerProvider | None = None,
+        content: ContentCapture | None = None,
     ) -> None:
         self.settings = settings
         self.router = router
-        self.captures_content = captures_content
+        self.content = content or ContentCapture()
+        self.captures_content = self.content.needs_text
+        self.events: CallEvents | None = None
+        if self.content.emits_events:
+            self.events = CallEvents(settings, self.content, logger_provider=logger_provider)
         self.shadows = ShadowRunner()
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
-        self._meters: tuple[metrics.MeterProvider, Meters] | None = None
+        self._meters: tuple[metrics.MeterProvider, Meters | None] | None = None
 
     @cached_property
     def owns_provider(self) -> bool:
@@ -65,9 +74,7 @@ class Runtime:
         """The instruments; None while the app has no MeterProvider."""
         provider = self._meter_provider or metrics.get_meter_provider()
         if self._meters is None or self._meters[0] is not provider:
-            if not is_real(provider):
-                return None
-            self._meters = (provider, Meters(provider, version("tierwise")))
+            self._meters = (provider, meters_of(provider, version("tierwise")) if is_real(provider) else None)
         return self._meters[1]
 
     def deliver(self, timeout_s: float) -> bool:
@@ -75,7 +82,8 @@ class Runtime:
         provider = self._tracer_provider or trace.get_tracer_provider()
         # The API's provider of an app without OpenTelemetry has nothing to flush.
         force_flush = getattr(provider, "force_flush", None)
-        return force_flush is None or bool(force_flush(max(1, int(timeout_s * 1000))))
+        spans_sent = force_flush is None or bool(force_flush(max(1, int(timeout_s * 1000))))
+        return (self.events is None or self.events.flush()) and spans_sent
 
     def shadow_spent(self, call: Call, draw: ShadowDraw) -> None:
         """Book what a shadow call cost; one that failed cost nothing."""

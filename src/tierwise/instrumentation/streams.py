@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from typing import Any, Protocol
 
-from tierwise.firewall import firewall, report, reraises
+from tierwise.firewall import firewall, report, reraises, swallow
 from tierwise.instrumentation.dropped import expect_drops, finish_later
 from tierwise.instrumentation.observation import Observation
-from tierwise.instrumentation.sdk import Accumulator, Reply, carries_only_usage
+from tierwise.instrumentation.sdk import Accumulator, Reply
 
 
 class Watch(Protocol):
@@ -35,12 +35,13 @@ class Watch(Protocol):
 class StreamWatch:
     """What a stream's chunks add up to, and its end, whoever notices it first."""
 
-    __slots__ = ("_accumulator", "_closed_by_caller", "_hides_usage", "_observation", "reading")
+    __slots__ = ("_accumulator", "_closed_by_caller", "_observation", "hides_usage", "reading")
 
     def __init__(self, observation: Observation, accumulator: Accumulator, *, hides_usage: bool) -> None:
         self._observation = observation
         self._accumulator: Accumulator | None = accumulator
-        self._hides_usage = hides_usage
+        self.hides_usage = hides_usage
+        """Whether the chunk that carries only usage was asked for by us, and must not reach the user."""
         self._closed_by_caller = False
         self.reading = False
         """Whether the SDK is at work on the next chunk; if it closes the response then, the reader knows more."""
@@ -49,8 +50,8 @@ class StreamWatch:
     def is_over(self) -> bool:
         return self._observation.is_finished
 
-    def add(self, chunk: Any) -> bool:
-        """Take in a chunk; True when it must not reach the user."""
+    def add(self, chunk: Any) -> None:
+        """Take in a chunk."""
         self._observation.chunk_seen()
         accumulator = self._accumulator
         if accumulator is not None:
@@ -61,7 +62,6 @@ class StreamWatch:
                     raise
                 self._accumulator = None
                 report("reading a stream", error)
-        return self._hides_usage and carries_only_usage(chunk)
 
     def end(self, error: BaseException | None = None) -> None:
         """The SDK's stream is exhausted or broken."""
@@ -113,16 +113,19 @@ class WatchedIterator:
             watch.reading = True
             try:
                 chunk = next(self._inner)
-            except StopIteration:
-                watch.reading = False
-                watch.end()
-                raise
             except BaseException as error:
                 watch.reading = False
-                watch.end(error)
+                try:
+                    watch.end(None if isinstance(error, StopIteration) else error)
+                except Exception as own_error:
+                    swallow("finishing a stream", own_error)
                 raise
             watch.reading = False
-            if not watch.add(chunk):
+            try:
+                watch.add(chunk)
+            except Exception as own_error:
+                swallow("reading a stream", own_error)
+            if not watch.hides_usage or getattr(chunk, "usage", None) is None or getattr(chunk, "choices", None):
                 return chunk
 
     def __getattr__(self, name: str) -> Any:
@@ -147,16 +150,19 @@ class WatchedAsyncIterator:
             watch.reading = True
             try:
                 chunk = await anext(self._inner)
-            except StopAsyncIteration:
-                watch.reading = False
-                watch.end()
-                raise
             except BaseException as error:
                 watch.reading = False
-                watch.end(error)
+                try:
+                    watch.end(None if isinstance(error, StopAsyncIteration) else error)
+                except Exception as own_error:
+                    swallow("finishing a stream", own_error)
                 raise
             watch.reading = False
-            if not watch.add(chunk):
+            try:
+                watch.add(chunk)
+            except Exception as own_error:
+                swallow("reading a stream", own_error)
+            if not watch.hides_usage or getattr(chunk, "usage", None) is None or getattr(chunk, "choices", None):
                 return chunk
 
     def __getattr__(self, name: str) -> Any:
@@ -179,6 +185,21 @@ def _in_reader() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def hide_usage(stream: Any, *, is_async: bool) -> None:
+    """Keep the chunk that carries only usage from the user, where the watch that would do it could not be set up."""
+    stream._iterator = (_without_usage_async if is_async else _without_usage)(stream._iterator)
+
+
+def _without_usage(chunks: Iterator[Any]) -> Iterator[Any]:
+    return (chunk for chunk in chunks if chunk.usage is None or chunk.choices)
+
+
+async def _without_usage_async(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for chunk in chunks:
+        if chunk.usage is None or chunk.choices:
+            yield chunk
 
 
 def watch_stream(stream: Any, watch: StreamWatch, *, is_async: bool) -> None:
@@ -232,20 +253,30 @@ class _WatchedBody:
         try:
             self._body.close()
         finally:
-            self._watch.closed()
+            try:
+                self._watch.closed()
+            except Exception as error:
+                swallow("closing a response", error)
 
     async def aclose(self) -> None:
         try:
             await self._body.aclose()
         finally:
-            self._watch.closed()
+            try:
+                self._watch.closed()
+            except Exception as error:
+                swallow("closing a response", error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._body, name)
 
     def __del__(self) -> None:
-        if not self._watch.is_over:
-            finish_later(self._watch.dropped)
+        try:
+            # Half made, it has neither: what it stands in for stays in its place.
+            if (watch := vars(self).get("_watch")) is not None and not watch.is_over:
+                finish_later(watch.dropped)
+        except Exception as error:
+            swallow("noticing a dropped response", error)
 
 
 @cache

@@ -19,6 +19,7 @@ from tierwise.recommend.propose import recommend
 from tierwise.recommend.recommendation import Recommendation, to_rule
 from tierwise.routing.document import key_spans
 from tierwise.routing.policy import Policy, Rule, dump, parse
+from tierwise.savings.evaluation_cost import ScoringPrices
 from tierwise.settings import Mode
 
 if TYPE_CHECKING:
@@ -29,13 +30,19 @@ MAX_UNCERTIFIED_SHARE = 0.2
 
 
 def refresh(
-    store: Store, *, now: datetime, rho: float = 0.95, alpha: float = 0.05, seed: int = 0
+    store: Store,
+    *,
+    now: datetime,
+    rho: float = 0.95,
+    alpha: float = 0.05,
+    seed: int = 0,
+    scoring: ScoringPrices | None = None,
 ) -> list[Recommendation]:
     """Work out the recommendations and keep them in the store, so that they can be acted on by id.
 
     A snooze that is over ends here.
     """
-    items = recommend(store, now=now, rho=rho, alpha=alpha, seed=seed)
+    items = recommend(store, now=now, rho=rho, alpha=alpha, seed=seed, scoring=scoring)
     before = {str(item["id"]): item["state"] for item in store.recommendations()}
     store.save_recommendations([item.to_dict() for item in items])
     for item in items:
@@ -71,6 +78,7 @@ def apply(
     who: str,
     why: str,
     mode: Literal["enforce", "shadow"] = "enforce",
+    now: datetime | None = None,
 ) -> PolicyRecord:
     """Put recommendations in force: one new policy version with a rule each, in front of the rules that are there.
 
@@ -79,6 +87,7 @@ def apply(
     Args:
         share: part of the calls outside the holdout that goes to the target, in (0, 1].
         holdout: part that stays on the requested model for measuring, in [0, 0.5].
+        now: aware; what has expired by then is refused. None: whatever its age.
 
     Raises:
         PolicyError: a recommendation may not be enforced at this share, or other rules would come into force with it.
@@ -88,6 +97,11 @@ def apply(
     items = [find(store, item) for item in ids]
     enforced = [find(store, str(item["id"])) for item in store.recommendations() if item["state"] == "enforced"]
     for item in items:
+        if now is not None and item.is_stale(now):
+            raise Conflict(
+                f"{item.id} ({item.scope.label}) was worked out on {item.as_of:%Y-%m-%d} and has expired; "
+                "`tierwise recommend` works it out again"
+            )
         _require_enforceable(item, share, enforced)
     current = store.current_policy()
     policy = Policy(mode=mode) if current is None else parse(current.text)

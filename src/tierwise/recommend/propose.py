@@ -1,4 +1,4 @@
-"""From stored calls and pairs to recommendations: one a use case, dearest first."""
+"""From stored calls and pairs to recommendations: one a use case, each with all that is known about it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tierwise import prices
 from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
 from tierwise.evidence.portfolio import Selection
+from tierwise.evidence.power import MOST_PAIRS
 from tierwise.evidence.retention import Certificate, expected_pairs
-from tierwise.recommend.ladder import Rung, compatibility, ladder, proposed
+from tierwise.recommend.ladder import Rung, compatibility, ladder, models_to_try, proposed, tokens_of
 from tierwise.recommend.recommendation import (
     DECIDED,
     Alternative,
     Needed,
     Recommendation,
     State,
+    TokenUse,
     recommendation_id,
 )
 from tierwise.recommend.slices import (
     CERTIFYING,
+    PairIndex,
     Slice,
     Tried,
     certified_together,
@@ -29,21 +34,44 @@ from tierwise.recommend.slices import (
     slices,
     tried,
 )
-from tierwise.routing.policy import Policy, Rule, When, parse
+from tierwise.recommend.timing import expires_at, why_now
+from tierwise.routing.policy import Policy, parse
+from tierwise.savings.assumptions import assumptions_of
+from tierwise.savings.cells import read_cells
+from tierwise.savings.evaluation_cost import ScoringPrices, evaluation_cost
+from tierwise.savings.latency import latency_change
 from tierwise.savings.moves import Pricing
-from tierwise.savings.pairs import Pairs, read_pairs
-from tierwise.savings.predict import predict
-from tierwise.savings.simulate import RuleSimulation, Simulation, WhatIf, simulate
-from tierwise.savings.traffic import read_traffic
+from tierwise.savings.outcome import Outcome
+from tierwise.savings.pairs import read_pairs
+from tierwise.savings.predict import Prediction, prediction
+from tierwise.savings.ratios import TokenRatios
+from tierwise.savings.relocation import relocate
+from tierwise.savings.simulate import shifted
+from tierwise.savings.traffic import Traffic
 
 if TYPE_CHECKING:
     from tierwise.store import Store
 
-MOST_USE_CASES = 100
+MOST_USE_CASES = 5_000
 _MONTH_DAYS = 30.0
-_MOST_PAIRS = 100_000
-"""A forecast of more pairs than this is not a plan."""
 _MOST_ALTERNATIVES = 5
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What every recommendation is worked out from."""
+
+    now: datetime
+    since: datetime
+    window_days: float
+    policy: Policy
+    shadows: PairIndex
+    scored: PairIndex
+    scoring: ScoringPrices
+    rho: float
+    alpha: float
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +108,13 @@ def recommend(
     horizon_days: float = 30.0,
     now: datetime,
     seed: int = 0,
+    scoring: ScoringPrices | None = None,
 ) -> list[Recommendation]:
-    """What could run on a cheaper model, the dearest use case first, and what is known about it.
+    """What could run on a cheaper model and what is known about it: certified first, then by net saving.
 
-    At most one recommendation a use case and requested model. Those that a person decided about keep their state, and
-    enforced ones the content that was approved. Nothing is written: see `actions.refresh()`.
+    At most one recommendation a use case and requested model, for the dearest `MOST_USE_CASES` of them. Those that a
+    person decided about keep their state, and enforced ones the content that was approved. Nothing is written: see
+    `actions.refresh()`.
 
     Args:
         rho: share of the quality to keep.
@@ -93,19 +123,33 @@ def recommend(
         horizon_days: how far back calls count; pairs count from the beginning.
         now: aware; prices are those of this moment.
         seed: of every draw and split.
+        scoring: what judging and reviewing a pair costs.
     """
     since = now - timedelta(days=horizon_days)
-    traffic = read_traffic(store.query("savings_calls", since=since, until=now))
+    cells = read_cells(store, since=since, until=now)
+    traffic = cells.traffic
     scored = of_current_versions(read_pairs(store.query("pairs", until=now)))
-    shadows = of_current_versions(read_pairs(store.query("shadows", until=now)))
+    shadows = of_current_versions(read_pairs(store.query("shadows", until=now))).distinct()
     current = store.current_policy()
     policy = Policy() if current is None else parse(current.text)
-    oldest_ns = int(traffic.start_ns.min(initial=int(now.timestamp() * 1e9)))
-    window_days = max((now.timestamp() - oldest_ns / 1e9) / 86_400, 1 / 24)
-
+    now_s = now.timestamp()
+    oldest_s = now_s if cells.oldest_ns is None else cells.oldest_ns / 1e9
+    known = PairIndex(scored)
+    view = _View(
+        now=now,
+        since=since,
+        window_days=max((now_s - oldest_s) / 86_400, 1 / 24),
+        policy=policy,
+        shadows=PairIndex(shadows),
+        scored=known,
+        scoring=scoring or ScoringPrices(),
+        rho=rho,
+        alpha=alpha,
+        seed=seed,
+    )
     proposals: list[_Proposal] = []
     for item in slices(traffic, most=MOST_USE_CASES):
-        proposal = _propose(item, scored, policy, rho=rho, alpha=alpha, seed=seed, now=now)
+        proposal = _propose(item, view)
         if proposal is not None:
             proposals.append(proposal)
     selection = certified_together(
@@ -116,109 +160,106 @@ def recommend(
         floor=floor,
         seed=seed,
     )
-    rules = tuple(_whole_rule(item) for item in proposals)
-    simulation = simulate(
-        Policy(mode="enforce", rules=rules),
-        traffic,
-        scored,
-        as_of=now,
-        seed=seed,
-        shadows=shadows,
-        what_if=WhatIf(pricing=Pricing(at_ns=int(now.timestamp() * 1e9))),
-        window_days=window_days,
-    )
-    fresh = [
-        _recommendation(
-            item, rule, part, simulation, selection, shadows, policy, rho=rho, alpha=alpha, now=now, seed=seed
-        )
-        for item, rule, part in zip(proposals, rules, simulation.rules, strict=True)
-    ]
+    groups = [(item.slice.rows, item.target) for item in proposals]
+    outcome = relocate(traffic, groups, shadows, now=now, seed=seed, level=_LEVEL)
+    fresh = [_recommendation(item, place, outcome, traffic, selection, view) for place, item in enumerate(proposals)]
     return _with_decisions(fresh, store.recommendations(), now=now)
 
 
-def _propose(
-    item: Slice, scored: Pairs, policy: Policy, *, rho: float, alpha: float, seed: int, now: datetime
-) -> _Proposal | None:
+def _propose(item: Slice, view: _View) -> _Proposal | None:
     """The model to propose: the best that was tried, unless it is too weak, else the most promising that was not."""
     scope = item.scope
-    wanted = policy.shadow.candidates.get(scope.request_model, ())
-    rungs = ladder(item.traffic, scope.provider, scope.request_model, now=now, wanted=wanted)
-    known = tried(scope, scored, rho=rho, alpha=alpha, seed=seed)
-    best = next((model for model in known if not model.too_weak and model.cheaper), None)
+    wanted = view.policy.shadow.candidates.get(scope.request_model, ())
+    rungs = ladder(tokens_of(item.traffic), scope.provider, scope.request_model, now=view.now, wanted=wanted)
+    models = tried(scope, view.scored, rho=view.rho, alpha=view.alpha, seed=view.seed)
+    best = next((model for model in models if not model.too_weak and model.cheaper), None)
     if best is not None:
-        return _Proposal(item, best.target, rungs, known)
-    untried = [rung for rung in rungs if all(rung.model != model.target for model in known)]
+        return _Proposal(item, best.target, rungs, models)
+    untried = [rung for rung in rungs if all(rung.model != model.target for model in models)]
     being_tried = [rung for rung in untried if rung.model in wanted]
-    rung = proposed(being_tried or untried, scope.provider, scope.request_model, now=now)
-    return None if rung is None else _Proposal(item, rung.model, rungs, known)
-
-
-def _whole_rule(proposal: _Proposal) -> Rule:
-    """The rule that moves all of a proposal's calls."""
-    scope = proposal.slice.scope
-    when = When(use_case=(scope.use_case_id,), request_model=(scope.request_model,), provider=(scope.provider,))
-    return Rule(proposal.id, "route", when, to=proposal.target)
+    rung = proposed(being_tried or untried, scope.provider, scope.request_model, now=view.now)
+    return None if rung is None else _Proposal(item, rung.model, rungs, models)
 
 
 def _recommendation(
     proposal: _Proposal,
-    rule: Rule,
-    part: RuleSimulation,
-    simulation: Simulation,
+    place: int,
+    outcome: Outcome,
+    traffic: Traffic,
     selection: Selection | None,
-    shadows: Pairs,
-    policy: Policy,
-    *,
-    rho: float,
-    alpha: float,
-    now: datetime,
-    seed: int,
+    view: _View,
 ) -> Recommendation:
-    item, scope, evidence = proposal.slice, proposal.slice.scope, proposal.evidence
+    item, scope, evidence, now = proposal.slice, proposal.slice.scope, proposal.evidence, view.now
     certified = selection is not None and proposal.id in selection.members
-    state = _evidence_state(evidence, certified)
-    months = _MONTH_DAYS / simulation.window_days if simulation.window_days >= 1.0 else None
-    needed = _needed(proposal, policy, simulation.window_days, certified=certified, rho=rho, alpha=alpha)
+    months = _MONTH_DAYS / view.window_days if view.window_days >= 1.0 else None
+    shadowed = view.shadows.between(scope, proposal.target)
+    spent = evaluation_cost(
+        shadowed,
+        view.scored.between(scope, proposal.target),
+        view.scoring,
+        since_ns=int(view.since.timestamp() * 1e9),
+    )
+    saving = outcome.saving(place, item.rows)
+    state = _evidence_state(evidence, saving, certified=certified)
+    needed = _needed(proposal, view, certified=certified)
     certificate: Certificate | NotEnoughData = NotEnoughData(0, 1, "pairs scored on both sides by the same evaluation")
     if evidence is not None:
         certificate = evidence.certificate
-    prediction = NotEnoughData(0, ENOUGH, "scored pairs")
+    predicted: Prediction | NotEnoughData = NotEnoughData(0, ENOUGH, "scored pairs")
     if evidence is not None and evidence.n >= ENOUGH:
-        prediction = predict(rule, item.traffic, shadows, as_of=now, seed=seed)
+        predicted = prediction(outcome, traffic, shadowed, as_of=now, rule=place, from_model=scope.request_model)
+    plan = [outcome.plan[number] for number in outcome.of_rule(place)]
+    direct = next((move for move in plan if move.from_model == scope.request_model), None)
+    pricing = Pricing(at_ns=int(now.timestamp() * 1e9))
     return Recommendation(
         id=proposal.id,
         scope=scope,
         target=proposal.target,
         state=state,
         evidence_state=state,
-        calls=len(item.traffic),
+        calls=item.calls,
         spend_usd=item.spend_usd,
-        window_days=simulation.window_days,
-        window_saving=part.saving,
-        monthly_calls=None if months is None else len(item.traffic) * months,
+        window_days=view.window_days,
+        window_saving=saving,
+        monthly_calls=None if months is None else item.calls * months,
         monthly_spend_usd=None if months is None else item.spend_usd * Decimal(str(round(months, 6))),
-        monthly_saving=_monthly(part.saving, months, simulation.window_days),
-        saving_share=part.saving_share,
-        evaluation_cost_usd=part.evaluation_cost_usd,
+        monthly_saving=_monthly(saving, months, view.window_days),
+        saving_share=outcome.saving_share(place, item.rows),
+        evaluation_cost_usd=spent.usd,
         certificate=certificate,
         policy_certificate=selection.retention if selection is not None and certified else None,
         needed=needed,
-        latency=part.latency,
+        latency=latency_change(shadowed, seed=view.seed, level=_LEVEL),
         compatibility=compatibility(item.traffic, scope.provider, scope.request_model, proposal.target, now=now),
         assumptions=(
-            *(() if months is None else (f"a month is 30 days like the last {simulation.window_days:.3g}",)),
-            *part.assumptions,
+            *(() if months is None else (f"a month is 30 days like the last {view.window_days:.3g}",)),
+            *assumptions_of((), plan, pricing),
             "scores and token counts come from calls that can be shadowed, which leaves out calls with tools",
+            *spent.uncounted,
         ),
-        missing=_missing(proposal, needed, selection, part.pairs, state),
+        missing=(
+            *_missing(proposal, needed, selection, len(shadowed), state),
+            *((f"the saving is not known: {saving.describe()}",) if isinstance(saving, NotEnoughData) else ()),
+        ),
         alternatives=_alternatives(proposal),
         pair_count=0 if evidence is None else evidence.n,
         evaluation=None if evidence is None else evidence.scored.evaluation,
         evaluation_source=None if evidence is None else evidence.scored.source,
-        prediction=prediction,
+        prediction=predicted,
         as_of=now,
-        price_version=simulation.price_version,
+        price_version=prices.price_version(),
+        since=view.since,
+        net_saving=shifted(saving, -float(spent.usd)),
+        priced_share=item.traffic.count(item.traffic.priced) / item.calls,
+        candidates=len(models_to_try(scope.provider, scope.request_model, now=now)),
+        tokens=None if direct is None else _token_use(direct.ratios),
+        why_now=why_now(scope, proposal.target, state, since=view.since, now=now),
+        expires_at=expires_at(scope, proposal.target, now=now),
     )
+
+
+def _token_use(ratios: TokenRatios) -> TokenUse:
+    return TokenUse(ratios.input, ratios.output_slope, ratios.output_per_call, ratios.pairs, ratios.pairs_in_all)
 
 
 def _monthly(saving: Estimate | NotEnoughData, months: float | None, window_days: float) -> Estimate | NotEnoughData:
@@ -227,39 +268,45 @@ def _monthly(saving: Estimate | NotEnoughData, months: float | None, window_days
     return saving.scaled(months) if isinstance(saving, Estimate) else saving
 
 
-def _evidence_state(evidence: Tried | None, certified: bool) -> State:
-    """A candidate has enough pairs to have an opinion, and keeps rho of the quality on the pairs seen so far."""
+def _evidence_state(evidence: Tried | None, saving: Estimate | NotEnoughData, *, certified: bool) -> State:
+    """A candidate has enough pairs to have an opinion, keeps rho of the quality on the pairs seen so far, and saves."""
     if certified:
         return "certified"
+    if isinstance(saving, NotEnoughData):
+        return "unproven"
     if evidence is None or evidence.n < ENOUGH or evidence.certificate.value is None:
         return "unproven"
     return "candidate" if evidence.certificate.value >= evidence.certificate.rho else "unproven"
 
 
-def _needed(
-    proposal: _Proposal, policy: Policy, window_days: float, *, certified: bool, rho: float, alpha: float
-) -> Needed:
+def _needed(proposal: _Proposal, view: _View, *, certified: bool) -> Needed:
     item, evidence = proposal.slice, proposal.evidence
     if certified:
         pairs: int | None = 0
     elif evidence is None or evidence.n < ENOUGH:
-        at_equal_quality = expected_pairs(1.0, rho=rho, alpha=alpha)
+        at_equal_quality = pairs_at_equal_quality(view.rho, view.alpha)
         have = 0 if evidence is None else evidence.n
         pairs = None if at_equal_quality is None else max(at_equal_quality - have, ENOUGH - have)
     else:
         pairs = evidence.certificate.pairs_needed
-        if pairs is not None and pairs > _MOST_PAIRS:
+        if pairs is not None and pairs > MOST_PAIRS:
             pairs = None
-    candidates = policy.shadow.candidates.get(item.scope.request_model, ())
-    sample = policy.shadow.sample / len(candidates) if proposal.target in candidates else 0.0
-    calls_a_day = len(item.traffic) / window_days
+    candidates = view.policy.shadow.candidates.get(item.scope.request_model, ())
+    sample = view.policy.shadow.sample / len(candidates) if proposal.target in candidates else 0.0
+    calls_a_day = item.calls / view.window_days
     price_ratio = next((rung.price_ratio for rung in proposal.rungs if rung.model == proposal.target), None)
     cost_usd = None
     if pairs is not None and price_ratio is not None:
-        per_call = item.spend_usd / max(int(item.traffic.priced.sum()), 1)
+        per_call = item.spend_usd / max(item.traffic.count(item.traffic.priced), 1)
         cost_usd = (per_call * pairs * Decimal(str(price_ratio))).quantize(Decimal("1e-6"))
     days = pairs / (calls_a_day * sample) if pairs is not None and sample > 0.0 else None
     return Needed(pairs, cost_usd, days, sample)
+
+
+@lru_cache(maxsize=16)
+def pairs_at_equal_quality(rho: float, alpha: float) -> int | None:
+    """What a certificate takes before any pair has been seen."""
+    return expected_pairs(1.0, rho=rho, alpha=alpha)
 
 
 def _missing(
@@ -338,7 +385,13 @@ def _with_decisions(
         if before is not None and not _awake(before, now):
             item = replace(item, state=before.state, snoozed_until=before.snoozed_until, decided_why=before.decided_why)
         merged.append(item)
-    return sorted(merged, key=lambda item: (-item.spend_usd, item.id))
+    return sorted(merged, key=_rank)
+
+
+def _rank(item: Recommendation) -> tuple[bool, float, Decimal, str]:
+    """Certified ones first, by what they surely save net of evaluation; then the others by the same."""
+    surely = item.net_saving.low if isinstance(item.net_saving, Estimate) else 0.0
+    return item.evidence_state != "certified", -surely, -item.spend_usd, item.id
 
 
 def _awake(item: Recommendation, now: datetime) -> bool:

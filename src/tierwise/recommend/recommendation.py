@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
 
+from tierwise.errors import StoreError
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.retention import Certificate
 from tierwise.routing.policy import Rule, When
@@ -19,6 +21,9 @@ from tierwise.savings.predict import Prediction
 State = Literal["unproven", "candidate", "certified", "enforced", "rolled_back", "dismissed", "snoozed"]
 DECIDED = frozenset({"enforced", "rolled_back", "dismissed", "snoozed"})
 """States that a person set; evidence does not change them."""
+
+
+_UNRECORDED = NotEnoughData(0, 1, "recommendations worked out since this is recorded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,21 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenUse:
+    """The token counts that the saving was worked out with."""
+
+    input: float
+    """Input tokens on the target over those now."""
+    output_slope: float
+    output_per_call: float
+    """Output tokens on the target are `output_per_call` a call and `output_slope` for each one now."""
+    pairs: int
+    """Of this use case."""
+    pairs_in_all: int
+    """Of the two models."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """Send these calls to that model, with what is known about it. No number stands without its interval and n."""
 
@@ -95,7 +115,7 @@ class Recommendation:
     saving_share: Estimate | NotEnoughData
     """Of the spend in scope."""
     evaluation_cost_usd: Decimal
-    """Shadow calls behind the evidence, in the window."""
+    """What the evidence cost in the window: shadow calls, and scoring them where its price is given."""
     certificate: Certificate | NotEnoughData
     """Quality kept, on all pairs in scope."""
     policy_certificate: Certificate | None
@@ -121,6 +141,30 @@ class Recommendation:
     snoozed_until: datetime | None = None
     decided_why: str | None = None
     """The reason given by who dismissed or snoozed it."""
+    since: datetime | None = None
+    """From when on calls count; they count until `as_of`."""
+    net_saving: Estimate | NotEnoughData = _UNRECORDED
+    """USD in the window, after the cost of evaluation."""
+    priced_share: float | None = None
+    """Of the calls in scope; the others are in no amount."""
+    candidates: int | None = None
+    """Models of the same provider and API that were looked at."""
+    tokens: TokenUse | None = None
+    """None where the target has no price."""
+    why_now: tuple[str, ...] = ()
+    """What has changed that makes this worth doing, in words."""
+    expires_at: datetime | None = None
+    """From then on prices, traffic and evidence may have moved on: it is to be worked out again first."""
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of what it says: the same until it is worked out again, whatever people decide about it."""
+        content = {name: value for name, value in self.to_dict().items() if name not in _DECISIONS}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether it is to be worked out again before anybody acts on it; never once it is in force."""
+        return self.state != "enforced" and self.expires_at is not None and now >= self.expires_at
 
     @property
     def rule_id(self) -> str:
@@ -134,12 +178,26 @@ class Recommendation:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Recommendation:
-        """The recommendation that `to_dict` wrote; entries it does not know are left out."""
-        known = {item.name for item in fields(cls)}
-        values = {name: _decode(value) for name, value in content.items() if name in known}
+        """The recommendation that `to_dict` wrote, in this version or another.
+
+        Entries it does not know are left out. What an earlier version did not write is not known: NotEnoughData, None
+        or nothing, and never a number.
+
+        Raises:
+            StoreError: something that every version has written is missing: it is no recommendation.
+        """
+        if missing := [name for name in _ALWAYS_WRITTEN if content.get(name) is None]:
+            raise StoreError(
+                f"stored recommendation {content.get('id')!r} has no {missing[0]!r}; `tierwise recommend` works it out "
+                "again"
+            )
+        values = {item.name: _decode(content[item.name]) for item in fields(cls) if item.name in content}
+        for item in fields(cls):
+            if item.name not in values and item.default is MISSING:
+                values[item.name] = _UNKNOWN.get(item.name, _UNRECORDED)
         for name in ("spend_usd", "monthly_spend_usd", "evaluation_cost_usd"):
             values[name] = None if values[name] is None else Decimal(values[name])
-        for name in ("as_of", "snoozed_until"):
+        for name in ("as_of", "snoozed_until", "since", "expires_at"):
             values[name] = None if values.get(name) is None else datetime.fromisoformat(values[name])
         return cls(**values)
 
@@ -155,6 +213,7 @@ def to_rule(recommendation: Recommendation, *, share: float, holdout: float) -> 
     scope = recommendation.scope
     evidence: dict[str, Any] = {
         "recommendation": recommendation.id,
+        "content_hash": recommendation.content_hash,
         "state": recommendation.evidence_state,
         "pairs": recommendation.pair_count,
         "evaluation": recommendation.evaluation,
@@ -183,6 +242,25 @@ def to_rule(recommendation: Recommendation, *, share: float, holdout: float) -> 
     )
 
 
+_ALWAYS_WRITTEN = ("id", "scope", "target", "as_of", "calls", "spend_usd", "window_days", "evaluation_cost_usd")
+_DECISIONS = frozenset({"state", "snoozed_until", "decided_why"})
+_UNKNOWN: dict[str, Any] = {
+    "state": "unproven",
+    "evidence_state": "unproven",
+    "monthly_calls": None,
+    "monthly_spend_usd": None,
+    "policy_certificate": None,
+    "compatibility": (),
+    "assumptions": (),
+    "missing": (),
+    "alternatives": (),
+    "pair_count": 0,
+    "evaluation": None,
+    "evaluation_source": None,
+    "price_version": "not recorded",
+}
+"""What stands for an entry that was not written; estimates that were not are NotEnoughData."""
+
 _KINDS: dict[str, type[Any]] = {
     "estimate": Estimate,
     "not_enough_data": NotEnoughData,
@@ -192,6 +270,7 @@ _KINDS: dict[str, type[Any]] = {
     "scope": Scope,
     "needed": Needed,
     "alternative": Alternative,
+    "token_use": TokenUse,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -229,7 +308,10 @@ def _decode(value: Any) -> Any:
             elif (kind, name) in _TIMES:
                 decoded = datetime.fromisoformat(str(decoded))
             content[name] = decoded
-        return _KINDS[kind](**content)
+        shape = fields(_KINDS[kind])
+        if any(item.name not in content and item.default is MISSING for item in shape):
+            return _UNRECORDED
+        return _KINDS[kind](**{item.name: content[item.name] for item in shape if item.name in content})
     if isinstance(value, list):
         return tuple(_decode(item) for item in cast("list[Any]", value))
     return value

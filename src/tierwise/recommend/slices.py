@@ -28,15 +28,21 @@ class Slice:
     """Calls of one use case for one model."""
 
     scope: Scope
+    rows: Indices
+    """Which rows of the traffic."""
     traffic: Traffic
     spend_usd: Decimal
+
+    @property
+    def calls(self) -> int:
+        return self.traffic.count()
 
 
 def slices(traffic: Traffic, *, most: int) -> list[Slice]:
     """The use cases of `traffic` by the model asked for, dearest first, at most `most`; those that cost nothing and
     calls without a use case are left out."""
     keys = np.stack([traffic.provider.codes, traffic.use_case_id.codes, traffic.requested_model.codes], axis=1)
-    found: list[Slice] = []
+    found: list[tuple[Scope, Indices, Decimal]] = []
     for rows in row_groups(keys.astype(np.int64)):
         newest = rows[np.argmax(traffic.start_ns[rows])]
         use_case_id, spend = traffic.use_case_id[newest], traffic.total_usd(rows)
@@ -49,8 +55,9 @@ def slices(traffic: Traffic, *, most: int) -> list[Slice]:
             provider=traffic.provider[newest] or "",
             request_model=traffic.requested_model[newest] or "",
         )
-        found.append(Slice(scope, traffic.take(np.sort(rows)), spend))
-    return sorted(found, key=lambda item: (-item.spend_usd, item.scope.use_case_id))[:most]
+        found.append((scope, np.sort(rows), spend))
+    found.sort(key=lambda item: (-item[2], item[0].use_case_id))
+    return [Slice(scope, rows, traffic.take(rows), spend) for scope, rows, spend in found[:most]]
 
 
 def of_current_versions(pairs: Pairs) -> Pairs:
@@ -99,23 +106,38 @@ class Tried:
         return float(np.nansum(self.scored.pairs.strong_cost - self.scored.pairs.weak_cost)) > 0.0
 
 
-def tried(scope: Scope, pairs: Pairs, *, rho: float, alpha: float, seed: int) -> list[Tried]:
+class PairIndex:
+    """Pairs by provider, use case, and the two models they compare."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs = pairs
+        self._rows: dict[tuple[str | None, ...], dict[str, Indices]] = {}
+        columns = (pairs.provider, pairs.use_case_id, pairs.strong_model, pairs.weak_model)
+        for rows in row_groups(np.stack([column.codes for column in columns], axis=1).astype(np.int64)):
+            provider, use_case, strong, weak = (column[rows[0]] for column in columns)
+            self._rows.setdefault((provider, use_case, strong), {})[weak or ""] = np.sort(rows)
+
+    def of(self, scope: Scope) -> dict[str, Indices]:
+        """The rows in `scope`, by the cheaper model."""
+        return self._rows.get((scope.provider, scope.use_case_id, scope.request_model), {})
+
+    def between(self, scope: Scope, target: str) -> Pairs:
+        """The pairs in `scope` with `target`."""
+        return self.pairs.take(self.of(scope).get(target, np.zeros(0, dtype=np.intp)))
+
+
+def tried(scope: Scope, known: PairIndex, *, rho: float, alpha: float, seed: int) -> list[Tried]:
     """The cheaper models with scored pairs in `scope`, the one to propose first.
 
     With several, the choice is made on a random third of the conversations and only the others certify: whatever is
     chosen because it looked good may have been lucky.
     """
-    in_scope = (
-        pairs.use_case_id.equal(scope.use_case_id)
-        & pairs.strong_model.equal(scope.request_model)
-        & pairs.provider.equal(scope.provider)
-    )
+    pairs = known.pairs
     found: list[tuple[str, Scored, Indices]] = []
-    for code in np.unique(pairs.weak_model.codes[in_scope]):
-        rows = (in_scope & (pairs.weak_model.codes == code)).nonzero()[0]
+    for target, rows in sorted(known.of(scope).items()):
         scored = scored_pairs(pairs.take(rows))
         if scored is not None:
-            found.append((pairs.weak_model.values[code] or "", scored, rows[scored.rows]))
+            found.append((target, scored, rows[scored.rows]))
     choosing = np.zeros(pairs.blocks, dtype=bool)
     if len(found) > 1:
         choosing[np.random.default_rng(seed).random(pairs.blocks) < _CHOOSING_SHARE] = True

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tierwise.evidence.drift import Monitor
 from tierwise.evidence.estimate import ENOUGH, NotEnoughData
+from tierwise.recommend.recommendation import Recommendation
 from tierwise.routing.policy import Policy, Rule, parse
 from tierwise.savings.assignment import match, scope_of
 from tierwise.savings.backtest import Comparison, Realised, compare, realised
@@ -64,6 +66,7 @@ def verify(store: Store, *, now: datetime, since: datetime | None = None, seed: 
     history = store.policy_history()
     policies = [(record, parse(record.text)) for record in reversed(history)]
     in_force = policies[-1][1] if policies else Policy()
+    approved = {str(item["id"]): item for item in store.recommendations()}
     latest: dict[str, tuple[Rule, datetime]] = {}
     for record, policy in policies:
         for rule in policy.rules:
@@ -75,14 +78,23 @@ def verify(store: Store, *, now: datetime, since: datetime | None = None, seed: 
             restarted = before is not None and before[0].to != rule.to
             latest[rule.id] = (rule, record.created_at if restarted else began)
     found = [
-        _verification(store, rule, began if since is None else max(began, since), in_force, now=now, seed=seed)
+        _verification(
+            store, rule, began if since is None else max(began, since), in_force, approved, now=now, seed=seed
+        )
         for rule, began in latest.values()
     ]
     return sorted(found, key=lambda item: (item.share is None, item.since, item.rule_id))
 
 
 def _verification(
-    store: Store, rule: Rule, since: datetime, policy: Policy, *, now: datetime, seed: int
+    store: Store,
+    rule: Rule,
+    since: datetime,
+    policy: Policy,
+    approved: Mapping[str, Mapping[str, Any]],
+    *,
+    now: datetime,
+    seed: int,
 ) -> Verification:
     measured = realised(
         read_traffic(store.query("savings_calls", rule_id=rule.id, since=since, until=now)),
@@ -104,8 +116,18 @@ def _verification(
         realised=measured,
         comparison=comparison,
         drift=drift,
-        concerns=_concerns(rule, measured, comparison, drift),
+        concerns=(*_concerns(rule, measured, comparison, drift), *_tampering(rule, approved)),
     )
+
+
+def _tampering(rule: Rule, approved: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Whether the stored recommendation still says what was approved with the rule."""
+    stored, hashed = approved.get(str(rule.evidence.get("recommendation"))), rule.evidence.get("content_hash")
+    if stored is None or hashed is None or stored["state"] != "enforced":
+        return ()
+    if Recommendation.from_dict(stored).content_hash == hashed:
+        return ()
+    return (f"the stored recommendation {stored['id']} is not the one that was approved with this rule",)
 
 
 def _drift(rule: Rule, pairs: Pairs) -> Drift | NotEnoughData:

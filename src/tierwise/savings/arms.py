@@ -55,7 +55,7 @@ def arm_difference(
         treated: shape (n,); the others were kept on the requested model.
         version, use_case, block: shape (n,), codes; conversations are drawn again for the interval.
     """
-    stratum = _strata(version, use_case, block, treated)
+    stratum = strata_of(version, use_case, block, treated)
     counted = stratum >= 0
     left_out = int((~counted).sum())
     values, treated, block, stratum = values[counted], treated[counted], block[counted], stratum[counted]
@@ -105,7 +105,7 @@ def arm_difference(
     )
 
 
-def _strata(version: Ints, use_case: Ints, block: Ints, treated: Flags) -> Ints:
+def strata_of(version: Ints, use_case: Ints, block: Ints, treated: Flags) -> Ints:
     """A stratum per row, shape (n,); -1 where even the whole policy version has too few conversations in an arm."""
     stratum = np.full(len(version), -1, dtype=np.int64)
     count = 0

@@ -36,8 +36,8 @@ def assumptions_of(rules: Sequence[Rule], plan: Sequence[Move], pricing: Pricing
     if pricing.cache_kept < 1.0:
         kept = "none" if pricing.cache_kept == 0.0 else f"{pricing.cache_kept:.0%}"
         lines.append(
-            f"of the input now read from a prompt cache, {kept} is read from the other model's cache; the rest is "
-            "written there or billed as fresh input"
+            "input now read from a prompt cache is read from the other model's cache where the conversation's call "
+            f"before had sent it, and {kept} of the rest; what is left is written there or billed as fresh input"
         )
     if any(rule.share < 1.0 or rule.holdout > 0.0 for rule in rules):
         lines.append(

@@ -16,6 +16,7 @@ from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
 from tierwise.savings.arms import arm_difference
 from tierwise.savings.predict import Prediction
 from tierwise.savings.quality import TRUST
+from tierwise.savings.score_change import score_change
 from tierwise.savings.traffic import Columns, Flags, Labels, Traffic, read_traffic
 
 
@@ -121,7 +122,7 @@ def realised(
         failed=int((treated & traffic.failed & ~traffic.decision.equal("fell_back")).sum()),
         refused=int((traffic.decision.equal("refused") & ~in_arm).sum()),
         calls_per_conversation=_calls_per_conversation(traffic, treated, holdout | control),
-        quality=_quality(rule_id, scores, seed=seed, draws=draws, level=level),
+        quality=_quality(rule_id, scores, level=level),
         method="not enough data" if isinstance(per_call, NotEnoughData) else per_call.method,
     )
 
@@ -138,7 +139,7 @@ def _calls_per_conversation(traffic: Traffic, treated: Flags, kept: Flags) -> tu
     return on_target, stayed
 
 
-def _quality(rule_id: str, scores: pa.Table | None, *, seed: int, draws: int, level: float) -> Quality:
+def _quality(rule_id: str, scores: pa.Table | None, *, level: float) -> Quality:
     if scores is None or not len(scores):
         return Quality(NotEnoughData(0, ENOUGH, "scored calls of both arms"), None, None, 0, 0, None, None)
     columns = Columns(scores)
@@ -155,15 +156,14 @@ def _quality(rule_id: str, scores: pa.Table | None, *, seed: int, draws: int, le
             if (rank := (n >= ENOUGH, trust if n >= ENOUGH else 0, n)) > best:
                 best, chosen, evaluation, chosen_source = rank, rows, evaluation_name, source_name
     block, _ = columns.blocks("conversation_id")
-    difference = arm_difference(
-        columns.floats("score")[chosen],
+    score = columns.floats("score", missing=np.nan)
+    chosen &= (score >= 0.0) & (score <= 1.0)
+    difference = score_change(
+        score[chosen],
         treated=treated[chosen],
         version=columns.floats("policy_version", missing=-1.0).astype(np.int64)[chosen],
         use_case=columns.labels("use_case_id").codes.astype(np.int64)[chosen],
         block=block[chosen],
-        seed=seed,
-        unit="",
-        draws=draws,
         level=level,
     )
     change = difference.estimate

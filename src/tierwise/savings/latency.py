@@ -13,7 +13,8 @@ from tierwise.savings.traffic import Floats
 
 MIN_PAIRS = 60
 """Pairs from which on a 95th percentile is worth giving: three of them lie beyond it."""
-_MOST_PAIRS = 2000
+MOST_PAIRS = 2000
+"""The newest so many count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def latency_change(pairs: Pairs, *, seed: int, draws: int = 400, level: float = 
     """
     timed = pairs.distinct()
     timed = timed.take(np.isfinite(timed.strong_duration_s) & np.isfinite(timed.weak_duration_s))
-    if len(timed) > _MOST_PAIRS:
-        timed = timed.take(np.sort(np.argsort(timed.start_ns, kind="stable")[-_MOST_PAIRS:]))
+    if len(timed) > MOST_PAIRS:
+        timed = timed.take(np.sort(np.argsort(timed.start_ns, kind="stable")[-MOST_PAIRS:]))
     n = len(timed)
     if n < MIN_PAIRS:
         return NotEnoughData(n, MIN_PAIRS, "pairs with a duration on both sides")

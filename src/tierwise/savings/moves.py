@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tierwise.routing.policy import Policy
-from tierwise.savings.assignment import Assignment, match, scope_of
+from tierwise.savings.assignment import Assignment
 from tierwise.savings.pairs import Pairs
 from tierwise.savings.rates import PriceOverrides
-from tierwise.savings.reprice import MIN_PAIRS, Repriced, TokenRatios, reprice, token_ratios
-from tierwise.savings.traffic import Flags, Floats, Indices, Traffic, one_vocabulary, row_groups
+from tierwise.savings.ratios import TokenRatios, token_ratios
+from tierwise.savings.reprice import Repriced, reprice
+from tierwise.savings.traffic import Floats, Indices, Traffic, one_vocabulary, row_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Pricing:
     overrides: PriceOverrides | None = None
     """What-if prices."""
     cache_kept: float = 0.0
-    """Share in [0, 1] of cache reads that the other model's own cache serves too."""
+    """Share in [0, 1] of cache reads that the other model's own cache serves too, beyond those of what the call before
+    in the conversation had sent."""
 
     @property
     def as_billed(self) -> bool:
@@ -48,6 +49,10 @@ class Move:
     repriced: Repriced
     """Shape of rows."""
 
+    def expected_calls(self, traffic: Traffic) -> float:
+        """How many calls go, in expectation."""
+        return float(self.probability @ traffic.calls[self.rows])
+
 
 def adjusted_cost(traffic: Traffic, pricing: Pricing) -> Floats:
     """What each call costs on the model it went to at the prices of `pricing`, in USD, shape (n,); NaN unpriced.
@@ -65,7 +70,6 @@ def adjusted_cost(traffic: Traffic, pricing: Pricing) -> Floats:
 
 
 def moves(
-    policy: Policy,
     traffic: Traffic,
     assignment: Assignment,
     shadows: Pairs,
@@ -76,75 +80,84 @@ def moves(
 ) -> list[Move]:
     """Every move that `assignment` means, priced; calls without a cost or that are settled stay where they are.
 
-    Token ratios are those of the call's use case where it has enough pairs, else of all pairs under the same rule and
-    between the same models, else a prior.
+    Token ratios are those of the call's use case, from all pairs between the same models: see `ratios`.
     """
     names, (sent, asked, target) = one_vocabulary(traffic.request_model, traffic.requested_model, assignment.target)
     nowhere = names.index(None) if None in names else -1
     movable = traffic.priced & ~assignment.settled
     to_target = movable & (target != nowhere) & (target != sent) & (assignment.probability > 0.0)
     to_asked = movable & (asked != sent) & (assignment.probability < 1.0)
-    pair_rule = match(policy, scope_of(shadows)).rule
 
     found: list[Move] = []
     for rows, destination, probability in (
         (to_target.nonzero()[0], target, assignment.probability),
         (to_asked.nonzero()[0], asked, 1.0 - assignment.probability),
     ):
-        lanes = np.stack(
-            [assignment.rule[rows], traffic.provider.codes[rows], sent[rows], destination[rows]], axis=1
-        ).astype(np.int64)
+        lanes = np.stack([traffic.provider.codes[rows], sent[rows], destination[rows]], axis=1).astype(np.int64)
         for at in row_groups(lanes):
             lane = rows[at]
-            rule, from_model, to_model = int(lanes[at[0], 0]), names[sent[lane[0]]], names[destination[lane[0]]]
-            if from_model is None or to_model is None:
-                continue
-            of_rule = np.ones(len(shadows), dtype=bool) if rule < 0 else pair_rule == rule
-            for group, ratios in _with_ratios(
-                traffic, lane, shadows, of_rule, from_model, to_model, draws=draws, rng=rng
-            ):
-                repriced = reprice(
-                    traffic.take(group),
-                    to_model,
-                    input_ratio=ratios.input,
-                    cache_kept=pricing.cache_kept,
-                    at_ns=pricing.at_ns,
-                    overrides=pricing.overrides,
+            from_model, to_model = names[sent[lane[0]]], names[destination[lane[0]]]
+            if from_model is not None and to_model is not None:
+                found += _of_lane(
+                    traffic, lane, assignment, probability, shadows, from_model, to_model, pricing, draws, rng
                 )
-                found.append(Move(group, probability[group], rule, from_model, to_model, ratios, repriced))
-    return found
+    return sorted(found, key=lambda move: (move.rule, int(move.rows[0])))
 
 
-def _with_ratios(
+def _of_lane(
     traffic: Traffic,
     lane: Indices,
+    assignment: Assignment,
+    probability: Floats,
     shadows: Pairs,
-    of_rule: Flags,
     from_model: str,
     to_model: str,
-    *,
+    pricing: Pricing,
     draws: int,
     rng: np.random.Generator,
-) -> Iterator[tuple[Indices, TokenRatios]]:
-    """The calls of a lane in groups that share their token ratios."""
-    provider = traffic.provider[lane[0]] or ""
-    forward = shadows.take(of_rule & shadows.between(from_model, to_model)).with_tokens()
-    back = shadows.take(of_rule & shadows.between(to_model, from_model)).with_tokens()
-    going_back = len(forward) < MIN_PAIRS <= len(back)
-    pairs = back if going_back else forward
-    strong, weak = (to_model, from_model) if going_back else (from_model, to_model)
+) -> Iterator[Move]:
+    """The calls that go from one model to another, a move for each rule and use case."""
+    use_case = traffic.use_case_id.take(lane)
+    ratios = token_ratios(
+        shadows,
+        provider=traffic.provider[lane[0]] or "",
+        from_model=from_model,
+        to_model=to_model,
+        use_cases=_mean_output(traffic.take(lane)),
+        draws=draws,
+        rng=rng,
+    )
+    input_ratio = np.ones(len(use_case.values))
+    for code, name in enumerate(use_case.values):
+        if name in ratios:
+            input_ratio[code] = ratios[name].input
+    repriced = reprice(
+        traffic.take(lane),
+        to_model,
+        input_ratio=input_ratio[use_case.codes],
+        cache_kept=pricing.cache_kept,
+        at_ns=pricing.at_ns,
+        overrides=pricing.overrides,
+    )
+    for at in row_groups(np.stack([assignment.rule[lane], use_case.codes], axis=1).astype(np.int64)):
+        rows = lane[at]
+        yield Move(
+            rows=rows,
+            probability=probability[rows],
+            rule=int(assignment.rule[rows[0]]),
+            from_model=from_model,
+            to_model=to_model,
+            ratios=ratios[use_case[at[0]]],
+            repriced=repriced.take(at),
+        )
 
-    def ratios(some: Pairs) -> TokenRatios:
-        measured = token_ratios(some, provider=provider, strong_model=strong, weak_model=weak, draws=draws, rng=rng)
-        return measured.inverse() if going_back else measured
 
-    rest = np.ones(len(lane), dtype=bool)
-    if len(pairs) >= MIN_PAIRS:
-        use_case = traffic.use_case_id.take(lane)
-        for code, count in enumerate(np.bincount(pairs.use_case_id.codes, minlength=len(pairs.use_case_id.values))):
-            own = use_case.equal(pairs.use_case_id.values[code])
-            if count >= MIN_PAIRS and own.any():
-                yield lane[own], ratios(pairs.take(pairs.use_case_id.codes == code))
-                rest &= ~own
-    if rest.any():
-        yield lane[rest], ratios(pairs)
+def _mean_output(traffic: Traffic) -> dict[str | None, float]:
+    """The mean number of output tokens of a call of each use case; 0 where none was reported."""
+    codes, known = traffic.use_case_id.codes, np.isfinite(traffic.output_tokens)
+    tokens = np.bincount(codes[known], traffic.output_tokens[known], minlength=len(traffic.use_case_id.values))
+    calls = np.bincount(codes[known], traffic.calls[known], minlength=len(traffic.use_case_id.values))
+    return {
+        traffic.use_case_id.values[code]: float(tokens[code] / calls[code]) if calls[code] else 0.0
+        for code in np.unique(codes)
+    }

@@ -10,7 +10,7 @@ import numpy as np
 from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
 from tierwise.savings.moves import Move, Pricing, adjusted_cost
 from tierwise.savings.resample import interval, resample_counts, unit_sums, units_of
-from tierwise.savings.traffic import PICO, Flags, Floats, Traffic
+from tierwise.savings.traffic import PICO, Flags, Floats, Indices, Traffic
 
 
 class Outcome:
@@ -34,7 +34,10 @@ class Outcome:
         self.cost = adjusted_cost(traffic, pricing)
         """What each call cost at the assumed prices, in USD, shape (n,); NaN where not priced."""
         self.baseline_usd = self._baseline(pricing)
-        self._savings = [self._saving_of(move) for move in plan]
+        self._savings, self._drawn = self._saved()
+        self._by_rule: dict[int, list[int]] = {}
+        for place, move in enumerate(plan):
+            self._by_rule.setdefault(move.rule, []).append(place)
 
     def _baseline(self, pricing: Pricing) -> Decimal:
         exact = self._traffic.total_usd()
@@ -42,79 +45,98 @@ class Outcome:
             return exact
         return exact + to_usd(float(np.nansum(self.cost - self._traffic.cost)))
 
-    def _saving_of(self, move: Move) -> tuple[float, Floats]:
-        """The saving of a move, and what it is in each draw, shape (draws,)."""
-        weight = move.probability * move.repriced.known
-        columns = np.stack(
-            [
-                weight * (self.cost[move.rows] - move.repriced.fixed),
-                weight * move.repriced.per_input,
-                weight * move.repriced.per_output,
-            ],
-            axis=1,
-        )
-        sums = unit_sums(columns, self._unit[move.rows], self._units)
-        stays, inputs, outputs = sums.sum(axis=0)
-        drawn = self._counts @ sums
-        ratios = move.ratios
-        return (
-            float(stays - ratios.input * inputs - ratios.output * outputs),
-            drawn[:, 0] - ratios.input_draws * drawn[:, 1] - ratios.output_draws * drawn[:, 2],
-        )
+    def _saved(self) -> tuple[Floats, Floats]:
+        """What each move saves, shape (moves,), and what it does in each draw, shape (moves, draws)."""
+        moves, draws = len(self.plan), len(self._counts)
+        if not moves:
+            return np.zeros(0), np.zeros((0, draws))
+        rows = np.concatenate([move.rows for move in self.plan])
+        cell = np.repeat(np.arange(moves), [len(move.rows) for move in self.plan]) * self._units + self._unit[rows]
+        weight = np.concatenate([move.probability * move.repriced.known for move in self.plan])
 
-    def saving(self, rule: int | None = None, rows: Flags | None = None) -> Estimate | NotEnoughData:
+        def parts(name: str) -> Floats:
+            return np.concatenate([getattr(move.repriced, name) for move in self.plan])
+
+        def ratios(name: str) -> Floats:
+            return np.stack([getattr(move.ratios, name) for move in self.plan])
+
+        stays = weight * (self.cost[rows] - parts("fixed"))
+        saved, drawn = np.zeros(moves), np.zeros((moves, draws))
+        for amount, ratio, ratio_draws in (
+            (stays, -1.0, -1.0),
+            (weight * parts("per_input"), ratios("input"), ratios("input_draws")),
+            (weight * parts("per_output"), ratios("output_slope"), ratios("slope_draws")),
+            (weight * parts("per_call"), ratios("output_per_call"), ratios("per_call_draws")),
+        ):
+            sums = np.bincount(cell, amount, minlength=moves * self._units).reshape(moves, self._units)
+            saved -= ratio * sums.sum(axis=1)
+            drawn -= ratio_draws * (sums @ self._counts.T)
+        return saved, drawn
+
+    def saving(self, rule: int | None = None, rows: Indices | None = None) -> Estimate | NotEnoughData:
         """USD saved over the window by one rule, by everything when None; exactly 0 where nothing moves.
 
         Args:
             rows: the calls that the rule decides about, all when None; without any there is no number.
         """
-        if not (len(self.cost) if rows is None else rows.any()):
+        if not len(self.cost if rows is None else rows):
             return NotEnoughData(0, ENOUGH, "calls in scope")
         chosen = self._chosen(rule)
         if not chosen:
             return self._nothing("USD")
         return self._estimate(chosen, "USD")
 
-    def saving_share(self, rule: int | None = None, rows: Flags | None = None) -> Estimate | NotEnoughData:
+    def saving_share(self, rule: int | None = None, rows: Indices | None = None) -> Estimate | NotEnoughData:
         """The same as a share of what the calls of `rows` cost, of all calls when None."""
-        cost = np.nan_to_num(self.cost if rows is None else np.where(rows, self.cost, 0.0))
+        rows = np.arange(len(self.cost)) if rows is None else rows
+        cost = np.nan_to_num(self.cost[rows])
         if cost.sum() <= 0.0:
             return NotEnoughData(0, 1, "priced calls with a cost")
         chosen = self._chosen(rule)
-        return self._estimate(chosen, "share", per=cost) if chosen else self._nothing("share")
+        return self._estimate(chosen, "share", per=(rows, cost)) if chosen else self._nothing("share")
 
-    def saving_per_call(self) -> Estimate | NotEnoughData:
-        """USD saved per call that moves."""
-        if not self.plan:
+    def saving_per_call(self, rule: int | None = None, from_model: str | None = None) -> Estimate | NotEnoughData:
+        """USD saved per call that moves, from `from_model` alone where that is given."""
+        chosen = [place for place in self._chosen(rule) if from_model in (None, self.plan[place].from_model)]
+        if not chosen:
             return NotEnoughData(0, ENOUGH, "conversations with priced calls that would move")
-        moved = np.zeros(len(self.cost))
-        for move in self.plan:
-            moved[move.rows[move.repriced.known]] = 1.0
-        return self._estimate(range(len(self.plan)), "USD", per=moved)
+        rows = self._moved(chosen)
+        return self._estimate(chosen, "USD", per=(rows, self._traffic.calls[rows]))
+
+    def of_rule(self, rule: int) -> list[int]:
+        """Which moves of the plan a rule makes."""
+        return self._by_rule.get(rule, [])
 
     def _chosen(self, rule: int | None) -> list[int]:
-        return [place for place, move in enumerate(self.plan) if rule is None or move.rule == rule]
+        return list(range(len(self.plan))) if rule is None else self.of_rule(rule)
+
+    def _moved(self, chosen: Sequence[int]) -> Indices:
+        """The calls of the `chosen` moves that have a price where they go."""
+        return np.unique(np.concatenate([self.plan[place].rows[self.plan[place].repriced.known] for place in chosen]))
 
     def _nothing(self, unit: str) -> Estimate:
         return Estimate(0.0, 0.0, 0.0, self._level, 0, 0.0, "no call moves", unit)
 
-    def _estimate(self, chosen: Sequence[int], unit: str, per: Floats | None = None) -> Estimate | NotEnoughData:
-        """The saving of the `chosen` moves, divided by the sum of `per`, shape (n,), where it is given."""
-        rows = np.unique(np.concatenate([self.plan[place].rows[self.plan[place].repriced.known] for place in chosen]))
+    def _estimate(
+        self, chosen: Sequence[int], unit: str, per: tuple[Indices, Floats] | None = None
+    ) -> Estimate | NotEnoughData:
+        """The saving of the `chosen` moves, divided by the sum of an amount `per` row where it is given."""
+        rows = self._moved(chosen)
         blocks = len(np.unique(self._traffic.block[rows]))
         if blocks < ENOUGH:
             return NotEnoughData(blocks, ENOUGH, "conversations with priced calls that would move")
-        value = sum(self._savings[place][0] for place in chosen)
-        drawn = np.sum([self._savings[place][1] for place in chosen], axis=0)
+        value = float(self._savings[chosen].sum())
+        drawn = self._drawn[chosen].sum(axis=0)
         if per is not None:
-            whole = self._counts @ unit_sums(per[:, None], self._unit, self._units)[:, 0]
-            value /= float(per.sum())
+            at, amount = per
+            whole = self._counts @ unit_sums(amount[:, None], self._unit[at], self._units)[:, 0]
+            value /= float(amount.sum())
             drawn = drawn[whole > 0.0] / whole[whole > 0.0]
-        return interval(value, drawn, level=self._level, n=len(rows), units=blocks, unit=unit)
+        return interval(value, drawn, level=self._level, n=self._traffic.count(rows), units=blocks, unit=unit)
 
     def exact_saving(self) -> Decimal:
         """The point estimate of everything saved, to 1e-12 USD; 0 when nothing moves."""
-        return to_usd(sum((value for value, _ in self._savings), 0.0))
+        return to_usd(float(self._savings.sum()))
 
 
 def unpriceable(plan: Sequence[Move], calls: int) -> Flags:

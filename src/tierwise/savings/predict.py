@@ -19,7 +19,7 @@ from tierwise.savings.assignment import Assignment, match, scope_of
 from tierwise.savings.moves import Pricing, moves
 from tierwise.savings.outcome import Outcome
 from tierwise.savings.pairs import Pairs, read_pairs
-from tierwise.savings.reprice import MIN_PAIRS
+from tierwise.savings.ratios import MIN_PAIRS
 from tierwise.savings.traffic import Floats, Ints, Traffic, read_traffic
 
 
@@ -131,39 +131,68 @@ def predict(
     traffic = traffic.take(traffic.request_model.same_as(traffic.requested_model) & ~traffic.decision.equal("refused"))
     traffic = traffic.take(match(policy, scope_of(traffic)).rule == 0)
     pairs = (shadows if isinstance(shadows, Pairs) else read_pairs(shadows)).distinct()
-    matched = match(policy, scope_of(pairs))
-    pairs = pairs.take((matched.rule == 0) & matched.target.same_as(pairs.weak_model))
 
     rng = np.random.default_rng(seed)
     n = len(traffic)
     matched = match(policy, scope_of(traffic))
     everything = Assignment(matched.rule, matched.target, np.ones(n), np.zeros(n, dtype=bool))
-    plan = moves(policy, traffic, everything, pairs, pricing=pricing, draws=draws, rng=rng)
+    plan = moves(traffic, everything, pairs, pricing=pricing, draws=draws, rng=rng)
     outcome = Outcome(traffic, plan, pricing, draws=draws, level=level, rng=rng)
-    per_call = outcome.saving_per_call()
+    matched = match(policy, scope_of(pairs))
+    own = pairs.take((matched.rule == 0) & matched.target.same_as(pairs.weak_model))
+    return prediction(outcome, traffic, own, as_of=as_of)
+
+
+def prediction(
+    outcome: Outcome,
+    traffic: Traffic,
+    own: Pairs,
+    *,
+    as_of: datetime,
+    rule: int | None = None,
+    from_model: str | None = None,
+) -> Prediction | NotEnoughData:
+    """The same from a simulation that is there already.
+
+    Args:
+        outcome: of `traffic`, with every call of the rule moved.
+        own: the pairs of the rule's calls with its target, each once.
+        rule, from_model: which moves it is about; all by default.
+    """
+    per_call = outcome.saving_per_call(rule, from_model)
     if isinstance(per_call, NotEnoughData):
         return per_call
-    on_target = np.full(n, np.nan)
-    for move in plan:
-        on_target[move.rows] = np.where(move.repriced.known, move.repriced.cost(move.ratios), np.nan)
-    priced = np.isfinite(on_target)
-    moved = traffic.take(priced)
-    on_target = on_target[priced]
+    places = range(len(outcome.plan)) if rule is None else outcome.of_rule(rule)
+    plan = [outcome.plan[place] for place in places if from_model in (None, outcome.plan[place].from_model)]
+    known = [move.repriced.known for move in plan]
+    rows = np.concatenate([move.rows[priced] for move, priced in zip(plan, known, strict=True)])
+    on_target = np.concatenate(
+        [move.repriced.cost(move.ratios)[priced] for move, priced in zip(plan, known, strict=True)]
+    )
+    calls = traffic.calls[rows]
+    _, block = np.unique(traffic.block[rows], return_inverse=True)
     return Prediction(
         per_call=per_call,
-        sd_requested=_spread(outcome.cost[priced], moved.block, moved.blocks),
-        sd_target=max(_spread(on_target, moved.block, moved.blocks), _spread_on_pairs(pairs, float(on_target.mean()))),
+        sd_requested=_spread(outcome.cost[rows], calls, block),
+        sd_target=max(
+            _spread(on_target, calls, block), _spread_on_pairs(own, float(on_target.sum()) / float(calls.sum()))
+        ),
         n=per_call.n,
-        pairs=min(move.ratios.pairs for move in plan),
+        pairs=len(own.with_tokens()),
         as_of=as_of,
         price_version=prices.price_version(),
     )
 
 
-def _spread(cost: Floats, block: Ints, blocks: int) -> float:
-    """The sd for which sd / sqrt(n) is the cluster-robust standard error of the mean of `cost`, shape (n,)."""
-    sums = np.bincount(block, cost - cost.mean(), minlength=blocks)
-    return math.sqrt(float(sums @ sums) / len(cost) * blocks / max(blocks - 1, 1))
+def _spread(cost: Floats, calls: Floats, block: Ints) -> float:
+    """The sd for which sd / sqrt(calls) is the cluster-robust standard error of the mean cost of a call.
+
+    Args:
+        cost, calls: shape (n,); what each row cost in all, and how many calls it stands for.
+    """
+    in_all = float(calls.sum())
+    sums = np.bincount(block, cost - calls * (float(cost.sum()) / in_all))
+    return math.sqrt(float(sums @ sums) / in_all * len(sums) / max(len(sums) - 1, 1))
 
 
 def _spread_on_pairs(pairs: Pairs, mean_cost: float) -> float:
@@ -174,4 +203,5 @@ def _spread_on_pairs(pairs: Pairs, mean_cost: float) -> float:
     billed = pairs.take(np.isfinite(pairs.weak_cost))
     if len(billed) < MIN_PAIRS or billed.weak_cost.mean() <= 0.0:
         return 0.0
-    return _spread(billed.weak_cost, billed.block, billed.blocks) * mean_cost / float(billed.weak_cost.mean())
+    spread = _spread(billed.weak_cost, np.ones(len(billed)), billed.block)
+    return spread * mean_cost / float(billed.weak_cost.mean())

@@ -9,7 +9,7 @@ import numpy as np
 from tierwise.evidence.estimate import ENOUGH, NotEnoughData
 from tierwise.evidence.retention import Certificate, certify
 from tierwise.savings.pairs import Pairs
-from tierwise.savings.traffic import Indices
+from tierwise.savings.traffic import Flags, Floats, Indices
 
 TRUST = ("human", "judge", "check", "structural")
 """Sources of scores that count as evidence, most trusted first; feedback is anybody's and is left out."""
@@ -34,7 +34,7 @@ def scored_pairs(pairs: Pairs) -> Scored | None:
     While no source has enough, the evaluation with the most pairs. What is chosen depends on trust and number, never on
     the scores. None without any scored pair.
     """
-    usable = np.isfinite(pairs.strong_score) & np.isfinite(pairs.weak_score)
+    usable = _is_score(pairs.strong_score) & _is_score(pairs.weak_score)
     found: list[tuple[bool, int, int, str, str]] = []
     for place, source in enumerate(reversed(TRUST)):
         of_source = usable & pairs.evaluation_source.equal(source)
@@ -49,6 +49,11 @@ def scored_pairs(pairs: Pairs) -> Scored | None:
     _, first = np.unique(pairs.shadow[rows], return_index=True)
     rows = rows[np.sort(first)]
     return Scored(pairs.take(rows), rows, name, source)
+
+
+def _is_score(values: Floats) -> Flags:
+    """Which are in [0, 1]: NaN is none, and what lies outside was sent by somebody who meant another scale."""
+    return (values >= 0.0) & (values <= 1.0)
 
 
 def certificate(scored: Scored | None, *, rho: float = 0.95, alpha: float = 0.05) -> Certificate | NotEnoughData:

@@ -15,9 +15,10 @@ from tierwise.evidence.retention import Certificate
 from tierwise.routing.policy import Policy
 from tierwise.savings.assignment import Assignment, Match, assign, match, scope_of
 from tierwise.savings.assumptions import assumptions_of
+from tierwise.savings.evaluation_cost import ScoringPrices, evaluation_cost
 from tierwise.savings.latency import LatencyChange, latency_change
 from tierwise.savings.moves import Move, Pricing, moves
-from tierwise.savings.outcome import Outcome, to_usd, unpriceable
+from tierwise.savings.outcome import Outcome, unpriceable
 from tierwise.savings.pairs import Pairs, read_pairs
 from tierwise.savings.quality import Scored, certificate, scored_pairs
 from tierwise.savings.traffic import Flags, Traffic, read_traffic
@@ -34,6 +35,8 @@ class WhatIf:
     quality_floor: float | None = None
     """Leave out rules whose certified lower bound on retention is below this; rules without pairs too."""
     pricing: Pricing = field(default_factory=Pricing)
+    scoring: ScoringPrices = field(default_factory=ScoringPrices)
+    """What judging and reviewing a pair costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class RuleSimulation:
     saving_share: Estimate | NotEnoughData
     """The same as a share of what the rule's calls cost."""
     evaluation_cost_usd: Decimal
-    """Shadow calls in the window behind this rule's evidence."""
+    """What this rule's evidence in the window cost."""
     certificate: Certificate | NotEnoughData
     latency: LatencyChange | NotEnoughData
     pairs: int
@@ -96,9 +99,9 @@ class Simulation:
     net_saving: Estimate | NotEnoughData
     """USD over the window, after `evaluation_cost_usd`."""
     evaluation_cost_usd: Decimal
-    """Shadow calls in the window."""
+    """Shadow calls in the window, and scoring them where its price is given."""
     payback_days: float | None
-    """Days of saving that pay for all shadow calls so far; None when nothing is saved."""
+    """Days of saving that pay for all evidence so far; None when nothing is saved."""
     window_days: float
     rules: tuple[RuleSimulation, ...]
     coverage: Coverage
@@ -146,7 +149,7 @@ def simulate(
         window_days = max((as_of_ns - first_ns) / _DAY_NS, 1 / 24)
     scored = _until(as_of_ns, pairs)
     measured = (scored if shadows is None else _until(as_of_ns, shadows)).distinct()
-    evidence = _evidence(policy, scored, measured, first_ns)
+    evidence = _evidence(policy, scored, measured, first_ns, what_if.scoring)
     left_out = [_left_out(rule, what_if.quality_floor) for rule in evidence]
     changed = replace(
         policy,
@@ -158,28 +161,29 @@ def simulate(
 
     rng = np.random.default_rng(seed)
     assignment = assign(changed, traffic)
-    plan = moves(changed, traffic, assignment, measured, pricing=what_if.pricing, draws=draws, rng=rng)
+    plan = moves(traffic, assignment, measured, pricing=what_if.pricing, draws=draws, rng=rng)
     outcome = Outcome(traffic, plan, what_if.pricing, draws=draws, level=level, rng=rng)
     saving = outcome.saving()
-    evaluation_cost = _cost_of(measured, measured.start_ns >= first_ns)
+    spent = evaluation_cost(measured, scored, what_if.scoring, since_ns=first_ns)
+    decided = [(assignment.rule == place).nonzero()[0] for place in range(len(policy.rules))]
     return Simulation(
         baseline_usd=outcome.baseline_usd,
         simulated_usd=None if isinstance(saving, NotEnoughData) else outcome.baseline_usd - outcome.exact_saving(),
         saving=saving,
         saving_share=outcome.saving_share(),
-        net_saving=shifted(saving, -float(evaluation_cost)),
-        evaluation_cost_usd=evaluation_cost,
-        payback_days=_payback_days(saving, _cost_of(measured), window_days),
+        net_saving=shifted(saving, -float(spent.usd)),
+        evaluation_cost_usd=spent.usd,
+        payback_days=_payback_days(saving, evaluation_cost(measured, scored, what_if.scoring).usd, window_days),
         window_days=window_days,
         rules=tuple(
             RuleSimulation(
                 rule_id=rule.id,
                 target=rule.to,
-                calls=int((assignment.rule == place).sum()),
-                moved_calls=sum((float(move.probability.sum()) for move in plan if move.rule == place), 0.0),
-                baseline_usd=traffic.total_usd(assignment.rule == place),
-                saving=outcome.saving(place, assignment.rule == place),
-                saving_share=outcome.saving_share(place, assignment.rule == place),
+                calls=traffic.count(decided[place]),
+                moved_calls=sum((move.expected_calls(traffic) for move in plan if move.rule == place), 0.0),
+                baseline_usd=traffic.total_usd(decided[place]),
+                saving=outcome.saving(place, decided[place]),
+                saving_share=outcome.saving_share(place, decided[place]),
                 evaluation_cost_usd=evidence[place].cost_usd,
                 certificate=evidence[place].certificate,
                 latency=latency_change(evidence[place].shadows, seed=seed, level=level),
@@ -192,7 +196,7 @@ def simulate(
             for place, rule in enumerate(policy.rules)
         ),
         coverage=_coverage(traffic, assignment, plan),
-        assumptions=assumptions_of(changed.rules, plan, what_if.pricing),
+        assumptions=(*assumptions_of(changed.rules, plan, what_if.pricing), *spent.uncounted),
         as_of=as_of,
         price_version=prices.price_version(),
         seed=seed,
@@ -215,14 +219,15 @@ class _Evidence:
     cost_usd: Decimal
 
 
-def _evidence(policy: Policy, scored: Pairs, shadows: Pairs, first_ns: int) -> list[_Evidence]:
+def _evidence(policy: Policy, scored: Pairs, shadows: Pairs, first_ns: int, scoring: ScoringPrices) -> list[_Evidence]:
     of_scored, of_shadows = match(policy, scope_of(scored)), match(policy, scope_of(shadows))
     found: list[_Evidence] = []
     for place in range(len(policy.rules)):
-        own_scored = scored_pairs(scored.take(_to_target(of_scored, scored, place)))
+        to_target = scored.take(_to_target(of_scored, scored, place))
         own_shadows = shadows.take(_to_target(of_shadows, shadows, place))
-        cost = _cost_of(own_shadows, own_shadows.start_ns >= first_ns)
-        found.append(_Evidence(own_shadows, own_scored, certificate(own_scored), cost))
+        proof = scored_pairs(to_target)
+        spent = evaluation_cost(own_shadows, to_target, scoring, since_ns=first_ns)
+        found.append(_Evidence(own_shadows, proof, certificate(proof), spent.usd))
     return found
 
 
@@ -239,11 +244,6 @@ def _left_out(evidence: _Evidence, quality_floor: float | None) -> str | None:
     if proof.low < quality_floor:
         return f"retention is certified to {proof.low:.1%}, below the quality floor of {quality_floor:.0%}"
     return None
-
-
-def _cost_of(pairs: Pairs, rows: Flags | None = None) -> Decimal:
-    cost = pairs.weak_cost if rows is None else pairs.weak_cost[rows]
-    return to_usd(float(np.nansum(cost)))
 
 
 def shifted(estimate: Estimate | NotEnoughData, by: float) -> Estimate | NotEnoughData:
@@ -269,8 +269,8 @@ def _coverage(traffic: Traffic, assignment: Assignment, plan: list[Move]) -> Cov
         return part / whole if whole > 0.0 else None
 
     return Coverage(
-        calls=len(traffic),
-        priced_share=share(float(traffic.priced.sum()), float(len(traffic))),
+        calls=traffic.count(),
+        priced_share=share(float(traffic.count(traffic.priced)), float(traffic.count())),
         classified_share=share(float(cost[classified].sum()), spend),
         in_scope_share=share(scope_spend, spend),
         unpriceable_share=share(float(cost[unpriceable(plan, len(traffic))].sum()), scope_spend),

@@ -1,4 +1,4 @@
-"""Stored calls as NumPy columns, the shape in which 100,000 of them are repriced at once."""
+"""Stored calls as NumPy columns, one by one or added up: the shape in which millions of them are repriced at once."""
 
 from __future__ import annotations
 
@@ -58,11 +58,15 @@ def one_vocabulary(*columns: Labels) -> tuple[list[str | None], list[Ints]]:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The user's own calls, shadow calls left out; every array has shape (n,)."""
+    """The user's own calls, shadow calls left out; every array has shape (n,).
+
+    A row is one call, or several that are alike in everything but their tokens and cost, which are then their sums.
+    """
 
     start_ns: Ints
-    duration_s: Floats
-    """NaN where the span did not say."""
+    """Of a row of several calls, the newest."""
+    calls: Floats
+    """How many calls a row stands for, 1 or more."""
     provider: Labels
     request_model: Labels
     """The model sent."""
@@ -86,21 +90,31 @@ class Traffic:
     """Total; NaN where not reported, as are output_tokens."""
     output_tokens: Floats
     cache_read_tokens: Floats
+    warm_read_tokens: Floats
+    """Cache reads of what the conversation's call before had sent: another model's cache would serve them too."""
     cache_write_tokens: Floats
     cache_write_1h_tokens: Floats
     reasoning_tokens: Floats
     web_searches: Floats
+    largest_input_tokens: Floats
+    """Of a call in the row; NaN where not reported."""
+    largest_output_tokens: Floats
     cost_pico: Ints
     """As billed, in 1e-12 USD; 0 where not priced."""
     priced: Flags
     failed: Flags
     """The span carries an error."""
     block: npt.NDArray[np.int64]
-    """Which conversation a call belongs to (its trace when it has none), numbered 0 to blocks - 1."""
+    """Which conversation a call belongs to (its trace when it has none), or which group of conversations; numbered 0 to
+    blocks - 1."""
     blocks: int
 
     def __len__(self) -> int:
         return len(self.start_ns)
+
+    def count(self, rows: npt.NDArray[Any] | None = None) -> int:
+        """Calls in `rows`, a mask or indices; all of them by default."""
+        return int(self.calls.sum() if rows is None else self.calls[rows].sum())
 
     @property
     def cost(self) -> Floats:
@@ -131,7 +145,7 @@ def exact_usd(pico: Ints) -> Decimal:
 
 
 def read_traffic(calls: pa.Table) -> Traffic:
-    """The calls of a `llm_calls` table, without shadow calls.
+    """The calls of a `llm_calls` table or of the named queries made for this, without shadow calls.
 
     Columns that are not there count as NULL; only `start_time` and `cost_usd` must be.
     """
@@ -141,10 +155,12 @@ def read_traffic(calls: pa.Table) -> Traffic:
     request_model = table.labels("request_model")
     requested = calls["requested_model"] if "requested_model" in calls.column_names else None
     cost_pico, priced = table.money("cost_usd")
-    block, blocks = table.blocks("conversation_id", "trace_id")
+    block, blocks = table.numbered("unit") or table.blocks("conversation_id", "trace_id")
+    input_tokens = table.floats("input_tokens", missing=np.nan)
+    output_tokens = table.floats("output_tokens", missing=np.nan)
     return Traffic(
         start_ns=table.times("start_time"),
-        duration_s=table.floats("duration_s", missing=np.nan),
+        calls=table.floats("calls", missing=1.0),
         provider=table.labels("provider"),
         request_model=request_model,
         requested_model=(request_model if requested is None else encode(coalesce(requested, calls["request_model"]))),
@@ -160,13 +176,16 @@ def read_traffic(calls: pa.Table) -> Traffic:
         decision=table.labels("decision"),
         policy_version=table.floats("policy_version", missing=np.nan),
         propensity=table.floats("propensity", missing=np.nan),
-        input_tokens=table.floats("input_tokens", missing=np.nan),
-        output_tokens=table.floats("output_tokens", missing=np.nan),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         cache_read_tokens=table.floats("cache_read_tokens"),
+        warm_read_tokens=table.floats("warm_read_tokens"),
         cache_write_tokens=table.floats("cache_write_tokens"),
         cache_write_1h_tokens=table.floats("cache_write_1h_tokens"),
         reasoning_tokens=table.floats("reasoning_tokens"),
         web_searches=table.floats("web_searches"),
+        largest_input_tokens=table.floats("largest_input_tokens", missing=np.nan, otherwise=input_tokens),
+        largest_output_tokens=table.floats("largest_output_tokens", missing=np.nan, otherwise=output_tokens),
         cost_pico=cost_pico,
         priced=priced,
         failed=~table.labels("error_type").equal(None),
@@ -184,10 +203,11 @@ class Columns:
     def _column(self, name: str) -> pa.Array | None:
         return _one_chunk(self._table[name]) if name in self._table.column_names else None
 
-    def floats(self, name: str, *, missing: float = 0.0) -> Floats:
+    def floats(self, name: str, *, missing: float = 0.0, otherwise: Floats | None = None) -> Floats:
+        """`missing` for NULL; `otherwise`, or `missing` everywhere, for a column that is not there."""
         column = self._column(name)
         if column is None:
-            return np.full(len(self._table), missing)
+            return np.full(len(self._table), missing) if otherwise is None else otherwise
         return pc.fill_null(column.cast(pa.float64()), missing).to_numpy(zero_copy_only=False)
 
     def times(self, name: str) -> Ints:
@@ -206,6 +226,20 @@ class Columns:
         if column is None:
             return Labels((None,), np.zeros(len(self._table), dtype=np.int32))
         return encode(column)
+
+    def numbered(self, name: str) -> tuple[Ints, int] | None:
+        """A column of whole numbers as 0 to k - 1, and k; None for a column that is not there."""
+        column = self._column(name)
+        if column is None:
+            return None
+        numbers = column.to_numpy(zero_copy_only=False)
+        if len(numbers) and int(numbers.max()) < len(numbers):
+            # Small numbers are counted, which is much faster than sorting them.
+            numbers = numbers.astype(np.int64)
+            present = np.bincount(numbers) > 0
+            return (np.cumsum(present) - 1)[numbers], int(present.sum())
+        known, numbers = np.unique(numbers, return_inverse=True)
+        return numbers.astype(np.int64), len(known)
 
     def blocks(self, *names: str) -> tuple[Ints, int]:
         known = [self._table[name] for name in names if name in self._table.column_names]

@@ -166,7 +166,7 @@ def open_store(url: str, *, token: str | None = None, read_only: bool = False) -
     except ModuleNotFoundError as error:
         raise MissingExtra("the store", "collector") from error
     from tierwise.store.duckdb import DuckDBStore
-    from tierwise.store.sidecar import collector_of
+    from tierwise.store.sidecar import collector_of, trusting_the_note
 
     if kind == "memory":
         return DuckDBStore.open(None)
@@ -174,5 +174,5 @@ def open_store(url: str, *, token: str | None = None, read_only: bool = False) -
     if collector_url is not None:
         from tierwise.store.remote import RemoteStore
 
-        return RemoteStore.connect(collector_url, token=token)
+        return RemoteStore.connect(collector_url, token=token, ssl_context=trusting_the_note(path))
     return DuckDBStore.open(path, read_only=read_only)

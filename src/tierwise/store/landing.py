@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SAME_CALL_NS: Final = 5_000_000_000
 """Instrumentations stacked on one call start within moments of each other; the search for a stored twin looks no
 further, so that its cost does not grow with the store."""
+_LONGEST_STREAM_NS: Final = 600_000_000_000
+"""How far it looks back from a span without a length, which reports a stream when it has ended."""
 
 _CALL_COLUMNS: Final = ", ".join(CALL_SCHEMA.names)
 _INSERT_CALLS: Final = f"""
@@ -67,13 +69,26 @@ WHERE found.response_id = evaluations.response_id AND {_WAITS_FOR_ITS_CALL}
       FROM llm_calls AS own WHERE own.trace_id = evaluations.trace_id AND own.span_id = evaluations.span_id
   )
 """
-_STORED_IN_SAME_TRACES: Final = """
-SELECT trace_id, span_id, parent_span_id, operation || ' ' || request_model, service_name, instrumentation, response_id,
-       epoch_ns(start_time), epoch_ns(end_time)
-FROM llm_calls
-SEMI JOIN arriving_traces USING (trace_id)
-WHERE start_time BETWEEN make_timestamp_ns(?) AND make_timestamp_ns(?)
+_STORED_NEARBY: Final = """
+WITH nearby AS (
+    SELECT trace_id, span_id, parent_span_id, service_name, instrumentation, operation, request_model, requested_model,
+           response_id, epoch_ns(start_time), epoch_ns(end_time)
+    FROM llm_calls
+    WHERE start_time BETWEEN make_timestamp_ns(?) AND make_timestamp_ns(?)
+)
+SELECT * FROM nearby SEMI JOIN arriving_marks USING (trace_id)
+UNION
+SELECT * FROM nearby SEMI JOIN arriving_marks USING (response_id)
+UNION
+SELECT nearby.* FROM nearby
+SEMI JOIN (
+    SELECT DISTINCT service_name, operation, instrumentation, response_id IS NULL AS is_nameless FROM arriving_marks
+) AS arriving
+    ON nearby.service_name = arriving.service_name AND nearby.operation = arriving.operation
+   AND nearby.instrumentation <> arriving.instrumentation
+   AND (nearby.response_id IS NULL OR arriving.is_nameless)
 """
+"""What may be a twin of an arriving call: in its trace, with its response id, or beside it where an id is missing."""
 _ABSORBED: Final = """
 SELECT trace_id, span_id FROM spans
 SEMI JOIN arriving_keys USING (trace_id, span_id)
@@ -176,12 +191,21 @@ def _unique_spans(spans: Sequence[SpanRecord]) -> list[SpanRecord]:
 def _stored_sightings(cursor: duckdb.DuckDBPyConnection, calls: Sequence[CallRecord]) -> list[Sighting]:
     if not calls:
         return []
+    reports_an_end = any(record.start_ns == record.end_ns for record in calls)
     window = [
-        min(record.start_ns for record in calls) - _SAME_CALL_NS,
-        max(record.start_ns for record in calls) + _SAME_CALL_NS,
+        min(record.start_ns for record in calls) - (_LONGEST_STREAM_NS if reports_an_end else _SAME_CALL_NS),
+        max(record.end_ns for record in calls) + _SAME_CALL_NS,
     ]
-    traces = pa.table({"trace_id": list({record.trace_id for record in calls})})
-    return [Sighting(*row) for row in _rows_matching(cursor, _STORED_IN_SAME_TRACES, "arriving_traces", traces, window)]
+    marks = pa.table(
+        {
+            "trace_id": [record.trace_id for record in calls],
+            "response_id": pa.array([record.call.response_id for record in calls], pa.string()),
+            "service_name": [record.service_name for record in calls],
+            "operation": [record.call.operation for record in calls],
+            "instrumentation": [record.instrumentation for record in calls],
+        }
+    )
+    return [Sighting(*row) for row in _rows_matching(cursor, _STORED_NEARBY, "arriving_marks", marks, window)]
 
 
 def _not_stored(

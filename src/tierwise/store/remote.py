@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Mapping, Sequence
+import ssl
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ _ERRORS: Final[dict[str, type[TierwiseError]]] = {
 class RemoteStore:
     """A `Store` whose every method is one request to a collector. Holds no connection, so there is none to lose."""
 
-    def __init__(self, url: str, *, token: str | None) -> None:
+    def __init__(self, url: str, *, token: str | None, ssl_context: ssl.SSLContext | None = None) -> None:
         address = urlsplit(url)
         if not address.hostname:
             raise StoreError(f"store URL {url!r} names no host")
@@ -37,18 +38,22 @@ class RemoteStore:
         self._host = address.hostname
         self._port = address.port
         self._encrypted = address.scheme == "https"
+        self._ssl_context = ssl_context
         self._headers = {"Content-Type": "application/json"}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
 
     @classmethod
-    def connect(cls, url: str, *, token: str | None = None) -> Self:
+    def connect(cls, url: str, *, token: str | None = None, ssl_context: ssl.SSLContext | None = None) -> Self:
         """The store at `url`, after one look whether it is there.
+
+        Args:
+            ssl_context: whom to trust at an https URL; None: whom the system trusts.
 
         Raises:
             CollectorUnavailable: nobody answers, or the token is refused.
         """
-        store = cls(url, token=token)
+        store = cls(url, token=token, ssl_context=ssl_context)
         store.current_policy()
         return store
 
@@ -122,10 +127,11 @@ class RemoteStore:
         return json.loads(self._post(f"/v1/store/{operation}", arguments, timeout_s=_ANSWER_TIMEOUT_S))["result"]
 
     def _post(self, path: str, arguments: Mapping[str, Any], *, timeout_s: float) -> bytes:
-        connect: Callable[..., http.client.HTTPConnection] = (
-            http.client.HTTPSConnection if self._encrypted else http.client.HTTPConnection
+        connection = (
+            http.client.HTTPSConnection(self._host, self._port, timeout=_CONNECT_TIMEOUT_S, context=self._ssl_context)
+            if self._encrypted
+            else http.client.HTTPConnection(self._host, self._port, timeout=_CONNECT_TIMEOUT_S)
         )
-        connection = connect(self._host, self._port, timeout=_CONNECT_TIMEOUT_S)
         try:
             connection.connect()
             connection.sock.settimeout(timeout_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,11 +17,14 @@ def sidecar_path(db_path: str | Path) -> Path:
     return Path(f"{db_path}.collector.json")
 
 
-def write_sidecar(db_path: str | Path, url: str) -> None:
-    """Say that this process serves `db_path` at `url`."""
+def write_sidecar(db_path: str | Path, url: str, certificate: Path | None = None) -> None:
+    """Say that this process serves `db_path` at `url`, and with which certificate where that is https."""
     note = sidecar_path(db_path)
     draft = note.with_name(f"{note.name}.{os.getpid()}")
-    draft.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+    draft.write_text(
+        json.dumps({"url": url, "pid": os.getpid(), "certificate": certificate and str(certificate.resolve())}),
+        encoding="utf-8",
+    )
     draft.replace(note)
 
 
@@ -36,12 +40,35 @@ def collector_of(db_path: str | Path) -> str | None:
         url, pid = str(note["url"]), int(note["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return url if _answers(url, pid) else None
+    return url if _answers(url, pid, trusting_the_note(db_path)) else None
 
 
-def _answers(url: str, pid: int) -> bool:
+def trusting_the_note(db_path: str | Path) -> ssl.SSLContext | None:
+    """Trusts the certificate that the note names, whatever host it is for; None when the note names none.
+
+    The certificate is made for the name by which others reach the collector, and we reach it by a loopback address.
+    Whoever may write the note may write the file that it is about.
+    """
+    try:
+        certificate = json.loads(sidecar_path(db_path).read_text(encoding="utf-8"))["certificate"]
+        if not isinstance(certificate, str):
+            return None
+        context = ssl.create_default_context(cafile=certificate)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def _answers(url: str, pid: int, context: ssl.SSLContext | None) -> bool:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_PROBE_TIMEOUT_S)
+    host, port = address.hostname or "", address.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=_PROBE_TIMEOUT_S, context=context)
+        if address.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=_PROBE_TIMEOUT_S)
+    )
     try:
         connection.request("GET", "/healthz")
         body = json.loads(connection.getresponse().read())

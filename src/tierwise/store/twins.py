@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +27,10 @@ _OWN_COLUMNS: Final = frozenset(
 """Columns in which a NULL says something, so that no other report fills it."""
 
 
+_STACKED_NS: Final = 250_000_000
+"""Wrappers around one call start within moments of each other, even where a busy interpreter comes between them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One instrumentation's span of a call, stored or arriving."""
@@ -34,9 +38,13 @@ class Sighting:
     trace_id: str
     span_id: str
     parent_span_id: str | None
-    name: str
     service_name: str
     instrumentation: str
+    operation: str
+    request_model: str
+    """The model sent."""
+    requested_model: str
+    """The model the caller asked for; an instrumentation outside of a router sees no other."""
     response_id: str | None
     start_ns: int
     end_ns: int
@@ -52,13 +60,35 @@ class Sighting:
         """Smallest first: tierwise's own view, else whoever began first; the same whatever the order of arrival."""
         return self.instrumentation != sc.SCOPE_NAME, self.start_ns, self.span_id
 
-    def is_nested_with(self, other: Sighting) -> bool:
-        """Whether one of the two spans stands inside the other."""
+    def is_twin_of(self, other: Sighting) -> bool:
+        """Whether two instrumentations' spans, which overlap in time, are of one call.
+
+        The provider's response id settles it, where both know it, whatever their traces: a wrapper that does not make
+        its span current leaves the other's outside of its trace. A failed call has no id, nor does each wrapper look
+        at a stream that was left early; then one span right inside the other is one call, and so are two spans of the
+        same request that begin side by side. A span without a length reports a stream when it has ended.
+        """
+        for report, call in ((self, other), (other, self)):
+            if report.start_ns == report.end_ns and not (report.response_id and call.response_id):
+                return report._asks_the_same_as(call) and call.start_ns <= report.end_ns <= call.end_ns + _STACKED_NS
+        if self.end_ns < other.start_ns or other.end_ns < self.start_ns:
+            return False
+        if self.response_id and other.response_id:
+            return self.response_id == other.response_id
+        if self.trace_id == other.trace_id:
+            if self.parent_span_id == other.span_id or other.parent_span_id == self.span_id:
+                return True
+            if self.parent_span_id != other.parent_span_id:
+                return False
+        elif self.parent_span_id is not None or other.parent_span_id is not None:
+            return False
+        return self._asks_the_same_as(other) and abs(self.start_ns - other.start_ns) <= _STACKED_NS
+
+    def _asks_the_same_as(self, other: Sighting) -> bool:
         return (
-            self.parent_span_id == other.span_id
-            or other.parent_span_id == self.span_id
-            or (self.start_ns <= other.start_ns and other.end_ns <= self.end_ns)
-            or (other.start_ns <= self.start_ns and self.end_ns <= other.end_ns)
+            self.service_name == other.service_name
+            and self.operation == other.operation
+            and not {self.request_model, self.requested_model}.isdisjoint((other.request_model, other.requested_model))
         )
 
     def as_span(self) -> SpanRecord:
@@ -68,7 +98,7 @@ class Sighting:
             span_id=self.span_id,
             start_ns=self.start_ns,
             end_ns=self.end_ns,
-            name=self.name,
+            name=f"{self.operation} {self.request_model}",
             parent_span_id=self.parent_span_id,
             kind="client",
             service_name=self.service_name,
@@ -77,14 +107,17 @@ class Sighting:
 
 def sighting_of(record: CallRecord) -> Sighting:
     """An arriving call as a sighting."""
+    call = record.call
     return Sighting(
         trace_id=record.trace_id,
         span_id=record.span_id,
         parent_span_id=record.parent_span_id,
-        name=f"{record.call.operation} {record.call.request_model}",
         service_name=record.service_name,
         instrumentation=record.instrumentation,
-        response_id=record.call.response_id,
+        operation=call.operation,
+        request_model=call.request_model,
+        requested_model=call.request_model if call.decision is None else call.decision.requested_model,
+        response_id=call.response_id,
         start_ns=record.start_ns,
         end_ns=record.end_ns,
         arriving=record,
@@ -94,28 +127,81 @@ def sighting_of(record: CallRecord) -> Sighting:
 def find_twins(stored: Sequence[Sighting], arriving: Sequence[CallRecord]) -> list[list[Sighting]]:
     """Groups of sightings that are one call, the winner first; each holds at least one that is arriving.
 
-    One call is: the same response id in one trace, from different instrumentations, one span inside the other.
+    Each instrumentation reports a call once, so a group holds one sighting of each.
     """
     if len({seen.instrumentation for seen in stored} | {record.instrumentation for record in arriving}) < 2:
         return []
-    by_response: dict[tuple[str, str], list[Sighting]] = {}
-    for sighting in (*stored, *map(sighting_of, arriving)):
-        if sighting.response_id:
-            by_response.setdefault((sighting.trace_id, sighting.response_id), []).append(sighting)
+    sightings = sorted((*stored, *map(sighting_of, arriving)), key=lambda sighting: sighting.precedence)
     groups: list[list[Sighting]] = []
-    for candidates in by_response.values():
-        candidates.sort(key=lambda sighting: sighting.precedence)
-        while candidates:
-            winner = candidates.pop(0)
-            group = [winner]
-            for other in list(candidates):
-                reported_by = {sighting.instrumentation for sighting in group}
-                if other.instrumentation not in reported_by and winner.is_nested_with(other):
-                    group.append(other)
-                    candidates.remove(other)
-            if len(group) > 1 and any(sighting.arriving is not None for sighting in group):
+    # Those that know their response go first, and find each other by it.
+    by_response: dict[str, list[list[Sighting]]] = {}
+    for sighting in sightings:
+        if sighting.response_id:
+            candidates = by_response.setdefault(sighting.response_id, [])
+            if (group := _group_of(sighting, candidates)) is None:
+                group = []
+                candidates.append(group)
                 groups.append(group)
-    return groups
+            group.append(sighting)
+    neighbours = _Neighbours(groups)
+    for sighting in sightings:
+        if not sighting.response_id:
+            if (group := _group_of(sighting, neighbours.of(sighting))) is None:
+                group = []
+                groups.append(group)
+            group.append(sighting)
+            neighbours.add(sighting, group)
+    for group in groups:
+        group.sort(key=lambda sighting: sighting.precedence)
+    return [group for group in groups if len(group) > 1 and any(seen.arriving is not None for seen in group)]
+
+
+def _group_of(sighting: Sighting, candidates: Iterable[list[Sighting]]) -> list[Sighting] | None:
+    """The group that is the sighting's call: the one closest to it, of those that its instrumentation is not in yet."""
+
+    def distance(group: list[Sighting]) -> tuple[bool, bool, int]:
+        keys = {(sighting.trace_id, sighting.parent_span_id)} | {(seen.trace_id, seen.parent_span_id) for seen in group}
+        is_nested = any(seen.key in keys for seen in (sighting, *group))
+        nearest_ns = min(
+            min(abs(seen.start_ns - sighting.start_ns), abs(seen.end_ns - sighting.end_ns)) for seen in group
+        )
+        return not is_nested, all(seen.trace_id != sighting.trace_id for seen in group), nearest_ns
+
+    twins = (
+        group
+        for group in candidates
+        if all(seen.instrumentation != sighting.instrumentation for seen in group)
+        and any(seen.is_twin_of(sighting) for seen in group)
+    )
+    return min(twins, key=distance, default=None)
+
+
+class _Neighbours:
+    """Groups by when their spans began and ended, so that the search for a twin does not look at all of them."""
+
+    def __init__(self, groups: Iterable[list[Sighting]]) -> None:
+        self._by_slot: dict[int, list[list[Sighting]]] = {}
+        self._by_key: dict[tuple[str, str | None], list[list[Sighting]]] = {}
+        for group in groups:
+            for sighting in group:
+                self.add(sighting, group)
+
+    def add(self, sighting: Sighting, group: list[Sighting]) -> None:
+        for slot in _slots(sighting):
+            self._by_slot.setdefault(slot, []).append(group)
+        for key in (sighting.key, (sighting.trace_id, sighting.parent_span_id)):
+            self._by_key.setdefault(key, []).append(group)
+
+    def of(self, sighting: Sighting) -> Iterator[list[Sighting]]:
+        """Every group that may hold a twin of the sighting, some of them twice."""
+        for near in {slot + step for slot in _slots(sighting) for step in (-1, 0, 1)}:
+            yield from self._by_slot.get(near, ())
+        for key in (sighting.key, (sighting.trace_id, sighting.parent_span_id)):
+            yield from self._by_key.get(key, ())
+
+
+def _slots(sighting: Sighting) -> set[int]:
+    return {sighting.start_ns // _STACKED_NS, sighting.end_ns // _STACKED_NS}
 
 
 def merge(winner: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:

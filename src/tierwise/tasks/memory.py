@@ -79,3 +79,9 @@ class TaskMemory:
             if len(self._verdicts) >= self._capacity:
                 del self._verdicts[next(iter(self._verdicts))]
             self._verdicts[use_case_id] = verdict
+
+    def clear(self) -> None:
+        """Forget every verdict and vote, so that a test does not depend on the tests before it."""
+        with self._lock:
+            self._ballots.clear()
+            self._verdicts.clear()

@@ -34,6 +34,7 @@ from tierwise.testing.answers import (
     ProviderUsage,
     ToolCall,
 )
+from tierwise.testing.calls import CallCapture, capture_calls
 from tierwise.testing.capture import IncrementalIdGenerator, SpanCapture, TickingClock, capture_spans, spans_as_dicts
 from tierwise.testing.faults import Fault
 from tierwise.testing.provider import AnswerFunction, LoopbackProvider, echo
@@ -44,6 +45,7 @@ __all__ = [
     "NULL_DELTA",
     "Answer",
     "AnswerFunction",
+    "CallCapture",
     "Fault",
     "IncrementalIdGenerator",
     "LoopbackProvider",
@@ -52,6 +54,7 @@ __all__ = [
     "SpanCapture",
     "TickingClock",
     "ToolCall",
+    "capture_calls",
     "capture_spans",
     "echo",
     "spans_as_dicts",

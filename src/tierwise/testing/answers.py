@@ -43,6 +43,14 @@ class ProviderUsage:
     """Part of output_tokens."""
     web_searches: int = 0
     """Counted beside the tokens."""
+    audio_input: int = 0
+    """Part of input_tokens."""
+    audio_output: int = 0
+    """Part of output_tokens."""
+    image_input: int = 0
+    """Part of input_tokens."""
+    audio_seconds: float = 0.0
+    """Length of a recording; a transcription reports it instead of tokens when it is not 0."""
 
     def __post_init__(self) -> None:
         if self.fresh_input_tokens < 0:
@@ -50,6 +58,8 @@ class ProviderUsage:
                 f"input_tokens is the total: {self.input_tokens} is less than its cached part, "
                 f"{self.cache_read} read + {self.cache_write} written"
             )
+        if max(self.audio_input, self.image_input) > self.input_tokens or self.audio_output > self.output_tokens:
+            raise ValueError("audio and image tokens are parts of input_tokens and output_tokens")
         if self.reasoning > self.output_tokens:
             raise ValueError(f"output_tokens ({self.output_tokens}) includes reasoning ({self.reasoning})")
 
@@ -105,6 +115,8 @@ class Answer:
     """Streams: between the headers and the first event."""
     chunk_delay_s: float = 0.0
     """Streams: between two events."""
+    polls: int = 0
+    """Background responses and batches: how often one asks before it is done."""
     chunk_chars: int = 24
     """Streams: characters a delta."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -128,12 +140,14 @@ class ProviderRequest:
     headers: Mapping[str, str] = field(repr=False)
     """Names in lower case."""
     body: Mapping[str, Any] = field(repr=False)
-    """The decoded JSON; empty for a GET or for a body that is not a JSON object."""
+    """The decoded JSON object, or the fields of a form; empty for a GET or for a body that is neither."""
     model: str
-    """From the body, or Azure's deployment; empty when neither names one."""
+    """From the body, or a path that names one, as Azure's deployments do; empty when neither does."""
     protocol: str
-    """`chat_completions`, `responses`, `completions`, `embeddings`, `messages`, `count_tokens`, `models`, or
-    `unknown` for a path no provider has."""
+    """`chat_completions`, `responses`, `completions`, `embeddings`, `messages`, `compactions`, `images`,
+    `image_variations`, `speech`, `transcriptions`, `translations`, `videos`, `decisions`; of what is free or done later
+    `count_tokens`, `moderations`, `models`, `background`, `files`, `batches` or `message_batches`; or `unknown` for a
+    path no provider has."""
     stream: bool
     received_at: int
     """Nanoseconds since the epoch, UTC."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tierwise.testing.answers import ProviderUsage, ToolCall
-from tierwise.testing.exchange import Exchange, UnspeakableAnswer, Wire, arguments_json, sse_event
+from tierwise.testing.exchange import Exchange, UnspeakableAnswer, arguments_json, json_wire, sse_event
 
 _STOP_REASONS: Final = {
     "stop": "end_turn",
@@ -150,4 +150,4 @@ def _input_deltas(exchange: Exchange, call: ToolCall) -> Iterator[dict[str, Any]
         yield {"type": "input_json_delta", "partial_json": piece}
 
 
-MESSAGES: Final = Wire(body=_body, events=_events)
+MESSAGES: Final = json_wire(body=_body, events=_events)

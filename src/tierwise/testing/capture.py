@@ -82,7 +82,9 @@ class SpanCapture:
 
 
 @contextmanager
-def capture_spans(*, deterministic: bool = False, clock: Clock | None = None) -> Generator[SpanCapture]:
+def capture_spans(
+    *, deterministic: bool = False, clock: Clock | None = None, beats_given_times: bool = False
+) -> Generator[SpanCapture]:
     """A capture that lasts as long as the block; the global tracer provider is neither read nor set.
 
     Every span is sampled, whatever `OTEL_TRACES_SAMPLER` says. After the block the finished spans can still be read.
@@ -91,12 +93,14 @@ def capture_spans(*, deterministic: bool = False, clock: Clock | None = None) ->
         deterministic: ids count up from 1 and, unless `clock` is given, each start, event and end is one second after
             the previous one, from second 1.
         clock: dates every start, event and end for which the instrumented code gives no time of its own.
+        beats_given_times: it dates those others, too.
     """
     if deterministic and clock is None:
         clock = TickingClock()
     exporter = InMemorySpanExporter()
     tracer_provider = _ClockedTracerProvider(
         clock,
+        beats_given_times=beats_given_times,
         sampler=ALWAYS_ON,
         resource=Resource.get_empty(),
         shutdown_on_exit=False,
@@ -155,20 +159,24 @@ class _ClockedTracerProvider(TracerProvider):
     in front of each tracer and span; their types stay the SDK's.
     """
 
-    def __init__(self, clock: Clock | None, **options: Any) -> None:
+    def __init__(self, clock: Clock | None, *, beats_given_times: bool, **options: Any) -> None:
         super().__init__(**options)
         self._clock = clock
+        self._beats_given_times = beats_given_times
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
         tracer = super().get_tracer(*args, **kwargs)
         # The SDK may give the same tracer again for the same scope.
         if self._clock is not None and "start_span" not in vars(tracer):
-            _put_clock_in_tracer(tracer, self._clock)
+            _put_clock_in_tracer(tracer, self._clock, self._beats_given_times)
         return tracer
 
 
-def _put_clock_in_tracer(tracer: Any, clock: Clock) -> None:
+def _put_clock_in_tracer(tracer: Any, clock: Clock, beats_given_times: bool) -> None:
     start_span = tracer.start_span
+
+    def dated(given: int | None) -> int:
+        return clock() if given is None or beats_given_times else given
 
     def start_span_by_clock(
         name: str,
@@ -179,23 +187,22 @@ def _put_clock_in_tracer(tracer: Any, clock: Clock) -> None:
         start_time: int | None = None,
         **options: bool,
     ) -> trace.Span:
-        started_at = clock() if start_time is None else start_time
-        span = start_span(name, context, kind, attributes, links, started_at, **options)
-        _put_clock_in_span(span, clock)
+        span = start_span(name, context, kind, attributes, links, dated(start_time), **options)
+        _put_clock_in_span(span, dated)
         return span
 
     tracer.start_span = start_span_by_clock
 
 
-def _put_clock_in_span(span: Any, clock: Clock) -> None:
+def _put_clock_in_span(span: Any, dated: Callable[[int | None], int]) -> None:
     end, add_event = span.end, span.add_event
 
     def end_by_clock(end_time: int | None = None) -> None:
-        end(clock() if end_time is None else end_time)
+        end(dated(end_time))
 
     def add_event_by_clock(
         name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
     ) -> None:
-        add_event(name, attributes, clock() if timestamp is None else timestamp)
+        add_event(name, attributes, dated(timestamp))
 
     span.end, span.add_event = end_by_clock, add_event_by_clock

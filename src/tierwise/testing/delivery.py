@@ -45,8 +45,8 @@ def _send_json(wire: Wire, fault: Fault | None, exchange: Exchange, reply: Reply
     if fault is not None and fault.kind == "stream_error":
         send_error(fault, exchange, reply)
         return
-    body = json_text(wire.body(exchange)).encode()
-    headers = response_headers(exchange, "application/json")
+    content_type, body = wire.content(exchange)
+    headers = response_headers(exchange, content_type)
     reply.pause(exchange.answer.latency_s)
     if fault is None:
         reply.send(200, headers, body)

@@ -69,10 +69,17 @@ class Exchange:
 class Wire:
     """How one protocol writes an exchange."""
 
-    body: Callable[[Exchange], Mapping[str, Any]]
-    """The JSON of a response that is not streamed."""
+    content: Callable[[Exchange], tuple[str, bytes]]
+    """(content type, body) of a response that is not streamed."""
     events: Callable[[Exchange], Iterator[bytes]] | None
     """The server-sent events of a streamed one; None where the protocol has no streams."""
+
+
+def json_wire(
+    body: Callable[[Exchange], Mapping[str, Any]], events: Callable[[Exchange], Iterator[bytes]] | None
+) -> Wire:
+    """A protocol whose responses are JSON, made by `body`."""
+    return Wire(lambda exchange: ("application/json", json_text(body(exchange)).encode()), events)
 
 
 def arguments_json(call: ToolCall) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tierwise.testing.answers import ProviderUsage
-from tierwise.testing.exchange import Exchange, Wire, arguments_json, sse_event
+from tierwise.testing.exchange import Exchange, arguments_json, json_wire, sse_event
 
 _INCOMPLETE_REASONS: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _ECHOED_DEFAULTS: Final[dict[str, Any]] = {
@@ -91,7 +91,7 @@ def _envelope(exchange: Exchange) -> dict[str, Any]:
         "object": "response",
         "created_at": exchange.created_s,
         "status": "in_progress",
-        "background": False,
+        "background": body.get("background") is True,
         "completed_at": None,
         "error": None,
         "incomplete_details": None,
@@ -207,4 +207,15 @@ def _summary_events(exchange: Exchange, summary: list[dict[str, Any]]) -> Iterat
         yield {"type": "response.reasoning_summary_part.done", "part": part, **place}
 
 
-RESPONSES: Final = Wire(body=_body, events=_events)
+def _compacted_body(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "id": exchange.id("resp_"),
+        "object": "response.compaction",
+        "created_at": exchange.created_s,
+        "output": [{"id": exchange.id("cmp_"), "type": "compaction", "encrypted_content": "c2VjcmV0"}],
+        "usage": usage_block(exchange.usage),
+    }
+
+
+COMPACTIONS: Final = json_wire(body=_compacted_body, events=None)
+RESPONSES: Final = json_wire(body=_body, events=_events)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tierwise.testing.answers import ProviderUsage, estimated_tokens
-from tierwise.testing.exchange import Exchange, Wire, arguments_json, sse_data
+from tierwise.testing.exchange import Exchange, arguments_json, json_wire, sse_data
 
 _FINISH_REASONS: Final = {"refusal": "stop"}
 """Neutral words that chat completions say differently; the rest are OpenAI's own."""
@@ -30,11 +30,12 @@ def usage_block(usage: ProviderUsage) -> dict[str, Any]:
         "prompt_tokens_details": {
             "cached_tokens": usage.cache_read,
             "cache_write_tokens": usage.cache_write,
-            "audio_tokens": 0,
+            "audio_tokens": usage.audio_input,
+            **({"image_tokens": usage.image_input} if usage.image_input else {}),
         },
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning,
-            "audio_tokens": 0,
+            "audio_tokens": usage.audio_output,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
@@ -214,6 +215,6 @@ def _base64_floats(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-CHAT_COMPLETIONS: Final = Wire(body=_chat_body, events=_chat_events)
-COMPLETIONS: Final = Wire(body=_completion_body, events=_completion_events)
-EMBEDDINGS: Final = Wire(body=_embedding_body, events=None)
+CHAT_COMPLETIONS: Final = json_wire(body=_chat_body, events=_chat_events)
+COMPLETIONS: Final = json_wire(body=_completion_body, events=_completion_events)
+EMBEDDINGS: Final = json_wire(body=_embedding_body, events=None)

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
 from tierwise.testing.answers import Answer, ProviderRequest, estimated_tokens
-from tierwise.testing.anthropic_wire import MESSAGES
 from tierwise.testing.delivery import response_headers, send, send_error
-from tierwise.testing.exchange import Exchange, UnspeakableAnswer, Wire, json_text
+from tierwise.testing.exchange import Exchange, UnspeakableAnswer, json_text
 from tierwise.testing.faults import Fault, speaks_anthropic
 from tierwise.testing.http_server import HttpRequest, LoopbackServer, Reply
+from tierwise.testing.jobs import Jobs
+from tierwise.testing.multipart import read_form
 from tierwise.testing.openai_responses_wire import RESPONSES
-from tierwise.testing.openai_wire import CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS
+from tierwise.testing.routes import BATCHED, LATER, WIRES, later_id, provider_request
 
 AnswerFunction = Callable[[ProviderRequest], "Answer | str | Fault"]
 
-_WIRES: Final[Mapping[str, Wire]] = {
-    "chat_completions": CHAT_COMPLETIONS,
-    "completions": COMPLETIONS,
-    "embeddings": EMBEDDINGS,
-    "messages": MESSAGES,
-    "responses": RESPONSES,
-}
-_PATHS: Final = (
-    # Matched at the end of the path, so a gateway's prefix does not matter. Longer names before their own endings.
-    (re.compile(r"/chat/completions$"), "chat_completions"),
-    (re.compile(r"/completions$"), "completions"),
-    (re.compile(r"/responses$"), "responses"),
-    (re.compile(r"/embeddings$"), "embeddings"),
-    (re.compile(r"/messages/count_tokens$"), "count_tokens"),
-    (re.compile(r"/messages$"), "messages"),
-    (re.compile(r"/models(/[^/]+)?$"), "models"),
-)
-_AZURE_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]+)/")
 _DEFAULT_MODELS: Final = ("gpt-4o", "gpt-4o-mini", "claude-opus-4-7", "claude-haiku-4-5")
 
 
@@ -52,9 +34,11 @@ def echo(request: ProviderRequest) -> Answer:
 class LoopbackProvider:
     """An HTTP server on 127.0.0.1 that answers as OpenAI, Azure OpenAI and Anthropic do.
 
-    It speaks `/v1/chat/completions`, `/v1/responses`, `/v1/completions`, `/v1/embeddings`, `/v1/models`,
-    `/openai/deployments/{name}/…`, `/v1/messages` and `/v1/messages/count_tokens`, as JSON and as server-sent events.
-    Without a script it echoes the last user message. Counting tokens and listing models never use the script.
+    It speaks `/v1/chat/completions`, `/v1/responses` with those in the background, `/v1/completions`, `/v1/embeddings`,
+    `/v1/images/…`, `/v1/audio/…`, `/v1/videos`, `/v1/decisions`, `/v1/moderations`, `/v1/batches` with their files,
+    `/v1/models`, `/v1/messages` with their batches, `/v1/messages/count_tokens`, and the paths of Azure, Bedrock (not
+    its streams) and Vertex, as JSON and as server-sent events. Without a script it echoes the last user message. What
+    nobody is billed for never uses the script: counting tokens, moderations, files, lists of models.
 
     Args:
         models: the models that exist; a request for another one gets the provider's 404. None: every model exists,
@@ -80,6 +64,7 @@ class LoopbackProvider:
         self._script: deque[Answer | str | Fault] = deque()
         self._script_was_set = False
         self._answer_function: AnswerFunction | None = None
+        self._jobs = Jobs()
         self._server = LoopbackServer(self._handle, port)
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -163,8 +148,9 @@ class LoopbackProvider:
             return list(self._requests)
 
     def clear(self) -> None:
-        """Forget the requests received and what is left of the script; the answer function stays."""
+        """Forget the requests received, work ordered and what is left of the script; the answer function stays."""
         with self._changed:
+            self._jobs = Jobs()
             self._requests.clear()
             self._received_count = 0
             self._script.clear()
@@ -173,15 +159,18 @@ class LoopbackProvider:
     # --- serving ------------------------------------------------------------------------------------------------------
 
     def _handle(self, http: HttpRequest, reply: Reply) -> None:
-        request = _provider_request(http, self._clock())
+        request = provider_request(http, self._clock())
         with self._changed:
             self._requests.append(request)
             self._received_count += 1
             number = self._received_count
             self._changed.notify_all()
-        wire = _WIRES.get(request.protocol)
+        wire = WIRES.get(request.protocol)
         if wire is None:
-            self._send_free(request, number, reply)
+            if request.protocol in LATER:
+                self._send_later(http, request, number, reply)
+            else:
+                self._send_free(request, number, reply)
             return
         answer = self._next_answer(request)
         fault = answer if isinstance(answer, Fault) else None
@@ -192,9 +181,54 @@ class LoopbackProvider:
             created_s=request.received_at // 1_000_000_000,
         )
         try:
+            if request.protocol == "responses" and request.body.get("background") is True and fault is None:
+                # What streams one may leave: it goes on without.
+                queued = self._jobs.order_response(exchange)
+                if not request.stream:
+                    _send_json(queued, exchange, reply)
+                    return
             send(wire, exchange, fault, reply)
         except UnspeakableAnswer as error:
             send_error(_fault_of_the_test(str(error)), exchange, reply)
+
+    def _send_later(self, http: HttpRequest, request: ProviderRequest, number: int, reply: Reply) -> None:
+        """Work that is ordered, asked for, or fetched."""
+        exchange = Exchange(request, Answer(), number, request.received_at // 1_000_000_000)
+        path, _, query = request.path.partition("?")
+        work_id = later_id(path)
+        found: Mapping[str, Any] | bytes | None
+        if request.method == "POST":
+            found = self._order(http, exchange)
+        elif request.protocol == "background":
+            streamed = self._jobs.response_exchange(work_id) if "stream=true" in query else None
+            if streamed is not None:
+                send(RESPONSES, replace(streamed, request=replace(streamed.request, stream=True)), None, reply)
+                return
+            found = self._jobs.response(work_id)
+        elif request.protocol == "batches":
+            found = self._jobs.batch(work_id)
+        elif request.protocol == "files":
+            found = self._jobs.file(work_id)
+        elif path.endswith("/results"):
+            found = self._jobs.message_results(work_id)
+        else:
+            found = self._jobs.message_batch(work_id, self.anthropic_base_url)
+        if found is None:
+            send_error(Fault.http_status(404, f"No such work: {work_id}"), exchange, reply)
+        elif isinstance(found, bytes):
+            reply.send(200, response_headers(exchange, "application/octet-stream"), found)
+        else:
+            _send_json(found, exchange, reply)
+
+    def _order(self, http: HttpRequest, exchange: Exchange) -> Mapping[str, Any] | None:
+        request = exchange.request
+        if request.protocol == "files":
+            form = read_form(request.headers.get("content-type", ""), http.body)
+            content = b"" if form is None else form.files.get("file", b"")
+            return self._jobs.upload(exchange.id("file-"), content, exchange.created_s)
+        if request.protocol == "batches":
+            return self._jobs.order_batch(exchange, BATCHED, self._next_answer)
+        return self._jobs.order_message_batch(exchange, self._next_answer)
 
     def _send_free(self, request: ProviderRequest, number: int, reply: Reply) -> None:
         """Answers what no provider bills: model lists, token counts, and paths that do not exist."""
@@ -202,6 +236,8 @@ class LoopbackProvider:
         path = request.path.partition("?")[0]
         if request.protocol == "count_tokens":
             body: Mapping[str, Any] = {"input_tokens": estimated_tokens(request.prompt_text)}
+        elif request.protocol == "moderations":
+            body = {"id": exchange.id("modr-"), "model": request.model or "omni-moderation-latest", "results": []}
         elif request.protocol == "models":
             known, wanted = self._models or _DEFAULT_MODELS, path.partition("/models")[2].lstrip("/")
             if wanted and self._models is not None and wanted not in known:
@@ -212,10 +248,11 @@ class LoopbackProvider:
         else:
             send_error(Fault.http_status(404, f"Invalid URL ({request.method} {path})"), exchange, reply)
             return
-        reply.send(200, response_headers(exchange, "application/json"), json_text(body).encode())
+        _send_json(body, exchange, reply)
 
     def _next_answer(self, request: ProviderRequest) -> Answer | Fault:
-        if request.method != "POST" or not request.body:
+        is_form = request.headers.get("content-type", "").startswith("multipart/form-data")
+        if request.method != "POST" or not (request.body or is_form):
             return Fault.http_status(400, "The body of your request is not a JSON object.")
         if self._models is not None and request.model not in self._models:
             return Fault.unknown_model(request.model)
@@ -233,25 +270,8 @@ class LoopbackProvider:
         return Answer(scripted) if isinstance(scripted, str) else scripted
 
 
-def _provider_request(http: HttpRequest, received_at: int) -> ProviderRequest:
-    path = http.target.partition("?")[0]
-    try:
-        body = json.loads(http.body) if http.body else {}
-    except ValueError:
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
-    deployment = _AZURE_DEPLOYMENT.search(path)
-    return ProviderRequest(
-        method=http.method,
-        path=http.target,
-        headers=http.headers,
-        body=body,
-        model=str(body.get("model") or (deployment[1] if deployment else "")),
-        protocol=next((protocol for pattern, protocol in _PATHS if pattern.search(path)), "unknown"),
-        stream=body.get("stream") is True,
-        received_at=received_at,
-    )
+def _send_json(body: Mapping[str, Any], exchange: Exchange, reply: Reply) -> None:
+    reply.send(200, response_headers(exchange, "application/json"), json_text(body).encode())
 
 
 def _fault_of_the_test(message: str) -> Fault:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from tierwise.call import Call
-from tierwise.ingest.dialects import anthropic_native, otel_genai, tierwise
+from tierwise.ingest.dialects import anthropic_native, logfire, otel_genai, tierwise
 from tierwise.ingest.spans import Span
 
 
@@ -23,7 +23,7 @@ class Dialect(Protocol):
     def read(self, span: Span, /) -> Call | None: ...
 
 
-DIALECTS: Final[tuple[Dialect, ...]] = (tierwise, anthropic_native, otel_genai)
+DIALECTS: Final[tuple[Dialect, ...]] = (tierwise, anthropic_native, logfire, otel_genai)
 """The first that claims a span reads it, so the general one stands last."""
 
 

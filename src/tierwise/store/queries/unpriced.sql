@@ -1,4 +1,4 @@
--- One row a model and reason among calls without a price, most calls first.
+-- One row a model and reason among calls without a price, most calls first; orders that another call is billed for are none.
 --   provider, model, unpriced_reason, calls, input_tokens, output_tokens, newest_call_time (UTC)
 -- Parameters: $since, $until, $service, $tenant, $model, $task_type, $use_case.
 SELECT
@@ -10,6 +10,6 @@ SELECT
     sum(output_tokens)::BIGINT AS output_tokens,
     max(start_time)::TIMESTAMP AS newest_call_time
 FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case)
-WHERE NOT priced
+WHERE NOT priced AND NOT coalesce(starts_with(unpriced_reason, 'billed '), false)
 GROUP BY ALL
 ORDER BY calls DESC, model, unpriced_reason;

@@ -1,13 +1,12 @@
 """How many pairs a retention certificate takes, how often it is wrong, and how long it takes to compute.
 
-    python benchmarks/evidence_power.py                      # everything, about 40 s
-    python benchmarks/evidence_power.py --only pairs --worlds 10000
-    python benchmarks/evidence_power.py --only portfolio     # choosing among slices, at several schedules of looks
-    python benchmarks/evidence_power.py --json > power.json
+    python benchmarks/evidence/pairs_needed.py                      # everything, about 30 s
+    python benchmarks/evidence/pairs_needed.py --only pairs --worlds 10000
+    python benchmarks/evidence/pairs_needed.py --json > pairs.json
 
 Synthetic worlds with a known answer: the strong model is right on 90% of requests, the weak one alone on 2%, and the
-weak model is right `retention` times as often. Every world is looked at after every pair; the portfolio, which is far
-slower to compute, at the looks of a schedule.
+weak model is right `retention` times as often. Every world is looked at after every pair. `replay.py` measures policies
+over many slices on real outcomes, `coverage.py` the intervals.
 """
 
 from __future__ import annotations
@@ -22,10 +21,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from tierwise.evidence import Monitor, certify, confidence_sequence, select
-from tierwise.evidence.e_process import STAKE_SHARES, STAKES, log_e_value
-from tierwise.evidence.estimate import ENOUGH
-from tierwise.evidence.ranking import order_of_testing
+from tierwise.evidence import Monitor, certify, confidence_sequence
+from tierwise.evidence.e_process import STAKE_SHARES, STAKES
 
 Floats = npt.NDArray[np.float64]
 Outcomes = npt.NDArray[np.int8]
@@ -37,15 +34,6 @@ GAINS = WEAK_SCORE / RHO - STRONG_SCORE
 # Median pairs at alpha 0.05 and 0.005 that a plain betting e-process takes in these worlds: the mark to stay under.
 TO_BEAT = {1.02: (96, 153), 1.00: (185, 315), 0.99: (315, 545), 0.97: (1360, 2490)}
 LONGEST = {1.02: 1_000, 1.00: 3_000, 0.99: 5_000, 0.97: 16_000}
-# Slices as (share of the traffic, retention). In the first world three may move, in the second any that are chosen with
-# the large one, which may not: the whole then keeps 95% exactly.
-MIXED = np.array([(0.3, 1.0), (0.25, 1.01), (0.15, 0.8), (0.12, 0.98), (0.1, 0.9), (0.08, 0.6)])
-TEMPTING = np.array([(0.6, 1 - 0.05 / 0.6), (0.1, 1.0), (0.1, 1.0), (0.1, 1.0), (0.1, 1.0)])
-SCHEDULES = {
-    "every 100 pairs": range(100, 1_501, 100),
-    "100, 200, 400, 800, 1500": (100, 200, 400, 800, 1_500),
-    "once, at 1500": (1_500,),
-}
 
 
 def outcome_shares(retention: float, strong_rate: float = 0.9, weak_better: float = 0.02) -> Floats:
@@ -185,101 +173,31 @@ def measure_errors(worlds: int, seed: int, pairs: int = 500) -> dict[str, float]
 
 
 def measure_drift(worlds: int, seed: int) -> dict[str, float]:
-    """Median pairs from a fall of retention, 100% to 85%, to the alarm, after a good stretch of so many pairs."""
-    delays: dict[str, float] = {}
+    """The rollback monitor: how often it ever alarms on a rule at its limit, and how soon after a rule turns bad.
+
+    The delay is the median number of pairs from a fall of retention, 100% to 85%, to the alarm.
+    """
+    figures: dict[str, float] = {}
+    rng = np.random.default_rng(seed)
+    for retention in (1.0, RHO):
+        outcomes = draw(retention, 2_000, worlds, rng)
+        alarms = 0
+        for world in outcomes.T:
+            monitor = Monitor()
+            monitor.update(WEAK_SCORE[world], STRONG_SCORE[world])
+            alarms += monitor.crossed
+        figures[f"share of rules at {retention:.0%} ever alarmed, 2,000 pairs"] = alarms / worlds
     for good in (0, 500, 2000):
-        rng = np.random.default_rng(seed)
-        alarms: list[float] = []
+        delays: list[float] = []
         for _ in range(worlds):
             outcome = np.concatenate([draw(1.0, good, 1, rng), draw(0.85, 1500, 1, rng)])[:, 0]
             monitor = Monitor()
             monitor.update(WEAK_SCORE[outcome[:good]], STRONG_SCORE[outcome[:good]])
             while not monitor.crossed and monitor.n < len(outcome):
                 monitor.update(WEAK_SCORE[outcome[monitor.n]], STRONG_SCORE[outcome[monitor.n]])
-            alarms.append(monitor.n - good)
-        delays[f"after {good} good pairs"] = float(np.median(alarms))
-    return delays
-
-
-class Slices:
-    """One world of `measure_portfolio`: which slice each pair is of, and who was right."""
-
-    def __init__(self, mix: Floats, pairs: int, rng: np.random.Generator) -> None:
-        self.code = rng.choice(len(mix), p=mix[:, 0], size=pairs)
-        outcome = np.empty(pairs, dtype=np.int8)
-        for code, (_, retention) in enumerate(mix):
-            here = self.code == code
-            outcome[here] = draw(retention, int(here.sum()), 1, rng)[:, 0]
-        self.weak, self.strong = WEAK_SCORE[outcome], STRONG_SCORE[outcome]
-        self.slices = len(mix)
-
-    def selected(self, look: int, floor: float) -> tuple[list[int], list[int]]:
-        """What `select` moves after so many pairs; what a split at random would, drawn anew at each look.
-
-        The split ranks on 35% of the pairs and tests the order on the others at the level of all epochs together, which
-        holds for a single look.
-        """
-        code, weak, strong = self.code[:look], self.weak[:look], self.strong[:look]
-        costs = np.full(look, 0.2), np.ones(look)
-        selection = select(code, weak, strong, *costs, rho=RHO, floor=floor, seed=0, draws=1)
-        own = [selection.certificates.get(str(slice_code)) for slice_code in range(self.slices)]
-        may_move = [it is not None and it.n >= ENOUGH and it.low >= floor and it.high >= RHO for it in own]
-
-        ranking = np.random.default_rng(look).random(look) < 0.35
-        order = order_of_testing(
-            code[ranking],
-            weak[ranking],
-            strong[ranking],
-            np.ones(int(ranking.sum())),
-            weight=np.ones(int(ranking.sum())),
-            slices=self.slices,
-            floor=floor,
-            rho=RHO,
-        )
-        moved: list[int] = []
-        for candidate in order:
-            policy = np.where(np.isin(code, [*moved, candidate]), weak, strong)
-            if not may_move[candidate] or log_e_value((policy / RHO - strong)[~ranking]) < -math.log(0.04):
-                break
-            moved.append(candidate)
-        return [int(name) for name in selection.members], moved
-
-
-def measure_portfolio(worlds: int, seed: int) -> list[dict[str, float | str]]:
-    """Choosing among slices at a schedule of looks.
-
-    `ever false` is the share of worlds in which some look certifies a policy that keeps 95% or less, when the slices
-    tempt to. The other columns are of slices of which 67% of the traffic should move: the median look that is the first
-    to certify, and the share of the traffic that moves. A random split is valid for one look only.
-    """
-    looks = sorted({look for schedule in SCHEDULES.values() for look in schedule})
-    rules = ("tierwise", "random split")
-    broken, found, first = (np.zeros((len(rules), worlds, len(looks))) for _ in range(3))
-    for number in range(worlds):
-        rng = np.random.default_rng((seed, number))
-        tempting, mixed = Slices(TEMPTING, looks[-1], rng), Slices(MIXED, looks[-1], rng)
-        for at, look in enumerate(looks):
-            for rule, moved in enumerate(tempting.selected(look, floor=0.0)):
-                share, retention = TEMPTING[moved].T
-                broken[rule, number, at] = 1 - share @ (1 - retention) <= RHO + 1e-9
-            for rule, moved in enumerate(mixed.selected(look, floor=0.85)):
-                found[rule, number, at] = MIXED[moved, 0].sum()
-                first[rule, number, at] = look if moved else np.inf
-    rows: list[dict[str, float | str]] = []
-    for name, schedule in SCHEDULES.items():
-        seen = np.isin(looks, list(schedule))
-        for rule, rule_name in enumerate(rules):
-            rows.append(
-                {
-                    "looks": name,
-                    "rule": rule_name,
-                    "ever false": round(float(broken[rule][:, seen].any(axis=1).mean()), 4),
-                    "first certificate": float(np.median(first[rule][:, seen].min(axis=1))),
-                    "moved, mean of looks": round(float(found[rule][:, seen].mean()), 3),
-                    "moved, last look": round(float(found[rule][:, seen][:, -1].mean()), 3),
-                }
-            )
-    return rows
+            delays.append(monitor.n - good)
+        figures[f"pairs to the alarm after {good} good ones"] = float(np.median(delays))
+    return figures
 
 
 def measure_time(seed: int, pairs: int = 5_000) -> dict[str, float]:
@@ -318,14 +236,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=2_000, help="simulated worlds per case")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=["pairs", "errors", "portfolio", "drift", "time"], help="one part")
+    parser.add_argument("--only", choices=["pairs", "errors", "drift", "time"], help="one part")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     parts: dict[str, Callable[[], object]] = {
         "pairs": lambda: measure_pairs(arguments.worlds, arguments.seed),
         "errors": lambda: measure_errors(5 * arguments.worlds, arguments.seed),
-        "portfolio": lambda: measure_portfolio(max(10, arguments.worlds // 20), arguments.seed),
-        "drift": lambda: measure_drift(max(10, arguments.worlds // 50), arguments.seed),
+        "drift": lambda: measure_drift(max(10, arguments.worlds // 20), arguments.seed),
         "time": lambda: measure_time(arguments.seed),
     }
     results = {name: run() for name, run in parts.items() if arguments.only in (None, name)}
@@ -338,7 +255,7 @@ def main() -> None:
             print_table(result)
         elif isinstance(result, dict):
             for key, value in result.items():
-                print(f"  {key:<40} {value:g}")
+                print(f"  {key:<50} {value:g}")
 
 
 if __name__ == "__main__":

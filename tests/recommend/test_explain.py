@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tierwise.evidence.estimate import NotEnoughData
+from tierwise.recommend import recommend
+from tierwise.recommend.explain import explain
+
+if TYPE_CHECKING:
+    from conftest import World, Worlds
+    from tierwise.recommend import Recommendation
+    from tierwise.store.duckdb import DuckDBStore
+
+
+def recommended(worlds: Worlds, store: DuckDBStore) -> Recommendation:
+    (item,) = recommend(store, now=worlds.AS_OF)
+    return item
+
+
+def holds(store: DuckDBStore, item: Recommendation) -> set[str]:
+    """The names of the figures, each of which its statement gives again."""
+    for figure in explain(item).figures:
+        (row,) = store.sql(figure.sql).to_pylist()
+        assert float(next(iter(row.values()))) == pytest.approx(float(figure.value), rel=1e-9), figure.name
+    return {figure.name for figure in explain(item).figures}
+
+
+def test_every_number_can_be_worked_out_again(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Each figure's statement, run on the store, gives the figure."""
+    names = holds(store, recommended(worlds, store))
+
+    assert names >= {
+        "calls",
+        "spend_usd",
+        "priced_share",
+        "pair_count",
+        "quality kept",
+        "evaluation_cost_usd",
+        "window_saving",
+        "p95 of claude-haiku-5-5, s",
+    }
+
+
+def test_caches_and_reasoning_are_in_the_statement(worlds: Worlds, store: DuckDBStore) -> None:
+    """With caches, reasoning and calls without a price, the saving is still what its statement gives."""
+    worlds.fill(store, worlds.make(1, conversations=400, pair_share=0.3))
+    with store.cursor() as cursor:
+        cursor.execute(
+            "UPDATE llm_calls SET input_tokens = input_tokens + 500, cache_read_tokens = 300, "
+            "cache_write_tokens = 200, cache_write_1h_tokens = 50, reasoning_tokens = output_tokens // 3 "
+            "WHERE hash(span_id) % 2 = 0"
+        )
+        cursor.execute(
+            "UPDATE llm_calls SET cost_usd = NULL, priced = false "
+            "WHERE hash(span_id) % 7 = 0 AND shadow_of_span_id IS NULL"
+        )
+
+    item = recommended(worlds, store)
+
+    assert item.priced_share is not None
+    assert 0.7 < item.priced_share < 1.0
+    assert "window_saving" in holds(store, item)
+
+
+def test_an_older_model_version_is_left_out(worlds: Worlds, store: DuckDBStore) -> None:
+    """Pairs answered by a version that no longer answers are in neither the figure nor the statement."""
+    worlds.fill(store, worlds.make(2, conversations=400, pair_share=0.4))
+    with store.cursor() as cursor:
+        cursor.execute(
+            "UPDATE llm_calls SET response_model = "
+            "CASE WHEN start_time < TIMESTAMP '2026-11-08' THEN 'old' ELSE 'new' END "
+            "WHERE shadow_of_span_id IS NOT NULL"
+        )
+        ((shadows,),) = cursor.execute("SELECT count(shadow_of_span_id) FROM llm_calls").fetchall()
+
+    item = recommended(worlds, store)
+
+    assert 0 < item.pair_count < shadows
+    assert "quality kept" in holds(store, item)
+
+
+def test_what_has_no_statement_says_why(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """Intervals, other prices and a saving that is not known are told instead of being left out silently."""
+    item = recommended(worlds, store)
+    repriced = replace(item, price_version="another list")
+    unknown = replace(item, window_saving=NotEnoughData(1, 30, "conversations"))
+
+    assert any("intervals are drawn" in note for note in explain(item).notes)
+    assert any("worked out with another list" in note for note in explain(repriced).notes)
+    assert any("there is none" in note for note in explain(unknown).notes)
+
+
+def test_a_quote_in_a_name_is_no_way_out(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
+    """A use case that is called like a piece of SQL stays a text."""
+    item = recommended(worlds, store)
+    named = replace(item, scope=replace(item.scope, use_case_id="' OR 1=1 --"), calls=0)
+
+    (figure,) = [figure for figure in explain(named).figures if figure.name == "calls"]
+
+    assert store.sql(figure.sql).to_pylist() == [{"count_star()": 0}]
