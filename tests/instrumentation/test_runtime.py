@@ -46,9 +46,9 @@ def test_meters(tracer_provider: TracerProvider) -> None:
     with_meters = Runtime(Settings(), None, tracer_provider=tracer_provider, meter_provider=meters)
     without = Runtime(Settings(), None, tracer_provider=tracer_provider)
 
-    assert with_meters.meters is with_meters.meters
-    assert with_meters.meters is not None
-    assert without.meters is None
+    assert with_meters.meters(0) is with_meters.meters(0) is with_meters.meters(2_000_000_000)
+    assert with_meters.meters(0) is not None
+    assert without.meters(0) is None
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def test_end_of_a_dropped_stream(chat: Caller, instrumented: Spans) -> None:
     """A stream that is forgotten ended when its last chunk came, not when it was collected."""
     stream = chat.stream()
     stream.next()
-    seen_ns = stream.stream._iterator._watch._observation._last_chunk_ns
+    seen_ns = stream.stream._iterator._watch._observation.last_chunk_ns
     threading.Event().wait(0.05)
 
     stream.drop()

@@ -20,10 +20,10 @@ _thread: threading.Thread | None = None
 def expect_drops() -> None:
     """Make sure the thread runs. Not for finalizers: call it when something is created that may be dropped."""
     global _thread
-    if _thread is not None and _thread.is_alive():
+    if _thread is not None:
         return
     with _lock:
-        if _thread is None or not _thread.is_alive():
+        if _thread is None:
             _thread = threading.Thread(target=_run, name="tierwise-dropped-streams", daemon=True)
             _thread.start()
 
@@ -35,7 +35,7 @@ def finish_later(finish: Callable[[], None]) -> None:
 
 def wait_until_finished(timeout_s: float) -> bool:
     """Wait for everything dropped so far; False when that takes longer than `timeout_s`."""
-    if _work.empty() and (_thread is None or not _thread.is_alive()):
+    if _work.empty() and _thread is None:
         return True
     expect_drops()
     reached = threading.Event()
@@ -45,8 +45,8 @@ def wait_until_finished(timeout_s: float) -> bool:
 
 def forget_parent() -> None:
     """In a forked child: what the parent dropped is the parent's to finish."""
-    global _work, _lock
-    _work, _lock = SimpleQueue(), threading.Lock()
+    global _work, _lock, _thread
+    _work, _lock, _thread = SimpleQueue(), threading.Lock(), None
 
 
 def _run() -> None:

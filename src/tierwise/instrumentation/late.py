@@ -148,7 +148,7 @@ class LateCall:
             start_time=self._started_ns,
         )
         span.end(ended_ns)
-        if (meters := self._runtime.meters) is not None:
+        if (meters := self._runtime.meters(ended_ns)) is not None:
             meters.record(call, (ended_ns - self._started_ns) / 1e9)
 
 

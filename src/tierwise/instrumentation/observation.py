@@ -54,19 +54,19 @@ class Observation:
 
     __slots__ = (
         "_finished",
-        "_first_chunk_s",
-        "_last_chunk_ns",
         "_runtime",
-        "_started_s",
         "checked",
         "decision",
+        "first_chunk_s",
         "keeps_text",
+        "last_chunk_ns",
         "outgoing",
         "repeat",
         "sent_model",
         "shadow_of",
         "span",
         "started_ns",
+        "started_s",
         "surface",
     )
 
@@ -98,8 +98,9 @@ class Observation:
         self.repeat = repeat
         self.shadow_of = shadow_of
         self._finished = Lock()
-        self._first_chunk_s: float | None = None
-        self._last_chunk_ns: int | None = None
+        self.first_chunk_s: float | None = None
+        """From the request to a stream's first chunk."""
+        self.last_chunk_ns: int | None = None
         self.started_ns = time.time_ns()
         self.span = runtime.tracer.start_span(
             f"{surface.operation} {sent_model}",
@@ -115,7 +116,7 @@ class Observation:
             links=[Link(shadow_of.span_context)] if shadow_of else None,
             start_time=self.started_ns,
         )
-        self._started_s = time.perf_counter()
+        self.started_s = time.perf_counter()
         if completion_hook.observed_parents is not None:
             completion_hook.note_parent(self.span)
 
@@ -141,12 +142,6 @@ class Observation:
         )
         self.span.update_name(f"{self.surface.operation} {self.sent_model}")
 
-    def chunk_seen(self) -> None:
-        """A chunk of the stream has arrived."""
-        self._last_chunk_ns = time.time_ns()
-        if self._first_chunk_s is None:
-            self._first_chunk_s = time.perf_counter() - self._started_s
-
     def finish(self, reply: Reply | None, error: BaseException | None = None, *, dropped: bool = False) -> None:
         """The call is over.
 
@@ -157,8 +152,8 @@ class Observation:
         """
         if not self._finished.acquire(blocking=False):
             return
-        ended_ns = (self._last_chunk_ns if dropped else None) or time.time_ns()
-        duration_s = time.perf_counter() - self._started_s
+        ended_ns = (self.last_chunk_ns if dropped else None) or time.time_ns()
+        duration_s = time.perf_counter() - self.started_s
         with _RECORDING:
             failure = error if isinstance(error, Exception) else None
             answer = reply or Reply(complete=False)
@@ -227,7 +222,7 @@ class Observation:
             unpriced_reason=unpriced_reason,
             service_tier=service_tier,
             stream=request.stream,
-            time_to_first_chunk_s=self._first_chunk_s,
+            time_to_first_chunk_s=self.first_chunk_s,
             conversation_id=request.conversation_id,
             server_address=outgoing.endpoint.address,
             server_port=outgoing.endpoint.port,
@@ -261,7 +256,7 @@ class Observation:
         span.end(ended_ns)
         if self.shadow_of is not None:
             self._runtime.shadow_spent(call, self.shadow_of.draw)
-        elif (meters := self._runtime.meters) is not None:
+        elif (meters := self._runtime.meters(ended_ns)) is not None:
             meters.record(call, duration_s)
 
 

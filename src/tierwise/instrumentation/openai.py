@@ -152,15 +152,13 @@ class ChatAccumulator:
 
     def _add_choice(self, choice: Any) -> None:
         index = getattr(choice, "index", None) or 0
-        if reason := getattr(choice, "finish_reason", None):
+        reason = getattr(choice, "finish_reason", None)
+        if reason or index not in self._finish:
             self._finish[index] = reason
-        elif index not in self._finish:
-            self._finish[index] = None
         delta = getattr(choice, "delta", None)
         if delta is None:
             return
-        words = getattr(delta, "content", None) or getattr(delta, "refusal", None)
-        if words:
+        if words := getattr(delta, "content", None) or getattr(delta, "refusal", None):
             self._chars += len(words)
             if self._texts is not None and index == 0:
                 self._texts.append(words)

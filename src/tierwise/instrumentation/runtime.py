@@ -49,7 +49,8 @@ class Runtime:
         self.shadows = ShadowRunner()
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
-        self._meters: tuple[metrics.MeterProvider, Meters | None] | None = None
+        self._meters: Meters | None = None
+        self._meters_looked_up_until_ns = 0
 
     @cached_property
     def owns_provider(self) -> bool:
@@ -69,13 +70,13 @@ class Runtime:
         _ = self.owns_provider
         return trace.get_tracer(sc.SCOPE_NAME, version("tierwise"), self._tracer_provider)
 
-    @property
-    def meters(self) -> Meters | None:
-        """The instruments; None while the app has no MeterProvider."""
-        provider = self._meter_provider or metrics.get_meter_provider()
-        if self._meters is None or self._meters[0] is not provider:
-            self._meters = (provider, meters_of(provider, version("tierwise")) if is_real(provider) else None)
-        return self._meters[1]
+    def meters(self, now_ns: int) -> Meters | None:
+        """The instruments; None while the app has no MeterProvider. One that it sets up later is found in a second."""
+        if now_ns >= self._meters_looked_up_until_ns:
+            provider = self._meter_provider or metrics.get_meter_provider()
+            self._meters = meters_of(provider, version("tierwise")) if is_real(provider) else None
+            self._meters_looked_up_until_ns = now_ns + 1_000_000_000
+        return self._meters
 
     def deliver(self, timeout_s: float) -> bool:
         """Have finished spans sent now; False when that took longer or the exporter failed."""

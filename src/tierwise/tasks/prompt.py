@@ -155,6 +155,7 @@ def _forced_schema(request: Mapping[str, Any]) -> object:
 
 
 _FORMAT_KEYS = ("response_format", "text", "output_config", "text_format", "output_format")
+_TELLING_KEYS = frozenset({"tools", "functions", *_FORMAT_KEYS})
 
 
 def _response_schema(request: Mapping[str, Any]) -> tuple[object, str, bool]:
@@ -218,9 +219,9 @@ class _Reading:
             if isinstance(message, str):
                 self.take("user", message)
                 continue
-            held = fields(message)
+            held = message if message.__class__ is dict else fields(message)
             role = _text(held.get("role"))
-            if role in _TOOL_ROLES or _text(held.get("type")) in _TOOL_RESULT_TYPES:
+            if role in _TOOL_ROLES or (role == "" and _text(held.get("type")) in _TOOL_RESULT_TYPES):
                 self.has_tool_results = True
                 self.chars += _result_chars(held)
             else:
@@ -249,10 +250,14 @@ def read_prompt(request: Mapping[str, Any]) -> Prompt:
     elif completion is not None:
         prompt_id = _text(fields(completion).get("id"))
 
-    tool_names, forced_tool = _tools(request)
-    schema, schema_name, is_json = _response_schema(request)
-    if forced_tool and schema is None:
-        schema, schema_name, is_json = _forced_schema(request), forced_tool, True
+    tool_names, forced_tool = (), ""
+    schema, schema_name, is_json = None, "", False
+    # Most requests have neither: one look instead of nine.
+    if not _TELLING_KEYS.isdisjoint(request):
+        tool_names, forced_tool = _tools(request)
+        schema, schema_name, is_json = _response_schema(request)
+        if forced_tool and schema is None:
+            schema, schema_name, is_json = _forced_schema(request), forced_tool, True
     systems = reading.systems
     return Prompt(
         systems[0] if len(systems) == 1 else clip("\n".join(systems)),
