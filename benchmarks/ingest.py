@@ -2,10 +2,12 @@
 
 Sends OTLP batches of 512 spans over loopback HTTP to two servers, one after the other, each a process of its own:
 the collector, and the same server without its write-ahead log, which commits each request to DuckDB before it answers.
+With `--protocol grpc` both are the collector, once over gRPC and once over HTTP.
 Every span counted is looked for in the store afterwards. The client runs on the same machine and takes its share.
 
     python benchmarks/ingest.py                       # 1 call in 4 spans, as in a trace with tools and HTTP around it
     python benchmarks/ingest.py --calls 1 --json      # every span a call
+    python benchmarks/ingest.py --protocol grpc       # gRPC beside HTTP
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import platform
 import random
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,9 +30,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import duckdb
+import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tierwise.attributes import to_attributes
@@ -39,6 +44,7 @@ from tierwise.store import open_store
 SPANS_IN_A_BATCH = 512
 """What OpenTelemetry's BatchSpanProcessor sends at most."""
 CLIENTS = 4
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 COLLECTOR = Path(__file__).parents[1] / "collector" / "main.py"
 BASELINE = """
 import sys
@@ -175,8 +181,50 @@ def _set(attributes: object, key: str, value: object) -> None:
             attribute.value.array_value.values.add().string_value = text
 
 
-class Client:
+class Client(Protocol):
     """One connection to a collector."""
+
+    def send(self, batch: bytes) -> float:
+        """Seconds until the batch was acknowledged, refusals and waiting as told included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server is reached."""
+
+    url: str
+    grpc_address: str
+    protocol: Literal["http", "grpc"]
+    """What batches are sent over."""
+
+    def connect(self) -> Client:
+        return HttpClient(self.url) if self.protocol == "http" else GrpcClient(self.grpc_address)
+
+
+class GrpcClient:
+    """A channel with a connection of its own."""
+
+    def __init__(self, address: str) -> None:
+        # Otherwise channels to one address share a connection.
+        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        self._export = self._channel.unary_unary(EXPORT)
+
+    def send(self, batch: bytes) -> float:
+        started = time.perf_counter()
+        while True:
+            try:
+                self._export(batch, timeout=120)
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                time.sleep(1)
+            else:
+                return time.perf_counter() - started
+
+
+class HttpClient:
+    """A connection that is kept."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -189,7 +237,6 @@ class Client:
         return response.status
 
     def send(self, batch: bytes) -> float:
-        """Seconds until the batch was acknowledged, refusals and waiting as told included."""
         started = time.perf_counter()
         while (status := self.post("/v1/traces", batch, "application/x-protobuf")) == 503:
             time.sleep(1)
@@ -199,19 +246,24 @@ class Client:
 
 
 @contextmanager
-def server(kind: str, path: Path) -> Iterator[str]:
-    """The URL of a server of a kind, as a process on a file."""
+def server(kind: str, path: Path, protocol: Literal["http", "grpc"]) -> Iterator[Server]:
+    """A server of a kind, as a process on a file."""
     command = (
         [sys.executable, str(COLLECTOR)] if kind == "collector" else [sys.executable, "-c", BASELINE, str(COLLECTOR)]
     )
     note = Path(f"{path}.collector.json")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        grpc_port = probe.getsockname()[1] if protocol == "grpc" else 0
     process = subprocess.Popen(
-        [*command, "--port", "0"], env={**os.environ, "TIERWISE_DB": f"duckdb:{path}"}, stderr=subprocess.DEVNULL
+        [*command, "--port", "0", "--grpc-port", str(grpc_port)],
+        env={**os.environ, "TIERWISE_DB": f"duckdb:{path}"},
+        stderr=subprocess.DEVNULL,
     )
     try:
         while not note.exists() and process.poll() is None:
             time.sleep(0.05)
-        yield json.loads(note.read_text())["url"]
+        yield Server(json.loads(note.read_text())["url"], f"127.0.0.1:{grpc_port}", protocol)
     finally:
         process.terminate()
         process.wait()
@@ -226,12 +278,12 @@ def in_threads(run: Callable[[], None], count: int) -> None:
         thread.join()
 
 
-def flood(url: str, batches: list[bytes]) -> tuple[float, float]:
+def flood(server: Server, batches: list[bytes]) -> tuple[float, float]:
     """Seconds until all batches were acknowledged, and until all could be queried."""
     waiting, lock = iter(batches), threading.Lock()
 
     def client() -> None:
-        connection = Client(url)
+        connection = server.connect()
         while True:
             with lock:
                 batch = next(waiting, None)
@@ -242,8 +294,8 @@ def flood(url: str, batches: list[bytes]) -> tuple[float, float]:
     started = time.perf_counter()
     in_threads(client, CLIENTS)
     acknowledged = time.perf_counter()
-    connection = Client(url)
-    store = open_store(url)
+    connection = HttpClient(server.url)
+    store = open_store(server.url)
     while _stored(store) < len(batches) * SPANS_IN_A_BATCH:
         connection.post("/v1/store/flush", b"{}", "application/json")
     return acknowledged - started, time.perf_counter() - started
@@ -254,7 +306,7 @@ def _stored(store: object) -> int:
     return table["n"].to_pylist()[0]
 
 
-def steady(url: str, batches: list[bytes], *, rate_per_s: float) -> tuple[list[float], list[float]]:
+def steady(server: Server, batches: list[bytes], *, rate_per_s: float) -> tuple[list[float], list[float]]:
     """Seconds of each acknowledgement and of each dashboard query, batches being offered at a rate.
 
     An acknowledgement counts from when its batch was due, so a stall counts for everything it holds up.
@@ -267,7 +319,7 @@ def steady(url: str, batches: list[bytes], *, rate_per_s: float) -> tuple[list[f
     start = time.perf_counter() + 0.2
 
     def client() -> None:
-        connection = Client(url)
+        connection = server.connect()
         while True:
             with lock:
                 position, batch = next(waiting, (0, None))
@@ -279,7 +331,7 @@ def steady(url: str, batches: list[bytes], *, rate_per_s: float) -> tuple[list[f
             acknowledgements.append(time.perf_counter() - due)
 
     def dashboard() -> None:
-        store = open_store(url)
+        store = open_store(server.url)
         while not over.wait(0.25):
             began = time.perf_counter()
             store.query("overview_totals")
@@ -299,21 +351,29 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def measure(kind: str, *, calls_share: float, batches: int, rate_per_s: float, seconds: float) -> Result:
+def measure(
+    kind: str,
+    protocol: Literal["http", "grpc"],
+    *,
+    calls_share: float,
+    batches: int,
+    rate_per_s: float,
+    seconds: float,
+) -> Result:
     """What a server does with a flood, then with a steady stream."""
     with tempfile.TemporaryDirectory(prefix="tierwise-benchmark-") as folder:
         path = Path(folder) / "calls.duckdb"
         flooding = make_batches(batches, calls_share=calls_share, seed=1)
         streaming = make_batches(int(rate_per_s * seconds / SPANS_IN_A_BATCH), calls_share=calls_share, seed=2)
         cpu_s = _children_cpu_s()
-        with server(kind, path) as url:
-            flood(url, make_batches(4, calls_share=calls_share, seed=3))
-            acknowledged_s, stored_s = flood(url, [*flooding])
-            acknowledgements, queries = steady(url, streaming, rate_per_s=rate_per_s)
+        with server(kind, path, protocol) as opened:
+            flood(opened, make_batches(4, calls_share=calls_share, seed=3))
+            acknowledged_s, stored_s = flood(opened, [*flooding])
+            acknowledgements, queries = steady(opened, streaming, rate_per_s=rate_per_s)
         spans = len(flooding) * SPANS_IN_A_BATCH
         all_spans = (len(flooding) + len(streaming) + 4) * SPANS_IN_A_BATCH
         return Result(
-            server=kind,
+            server=kind if protocol == "http" else f"{kind}, gRPC",
             flood_acknowledged_per_s=spans / acknowledged_s,
             flood_stored_per_s=spans / stored_s,
             steady_rate_per_s=rate_per_s,
@@ -340,11 +400,23 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=300, help="batches of the flood")
     parser.add_argument("--rate", type=float, default=5000, help="spans a second of the steady stream")
     parser.add_argument("--seconds", type=float, default=10, help="length of the steady stream")
+    parser.add_argument("--protocol", choices=("http", "grpc"), default="http", help="grpc: the collector over both")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
+    trials: dict[str, list[tuple[str, Literal["http", "grpc"]]]] = {
+        "http": [("collector", "http"), ("commit per request", "http")],
+        "grpc": [("collector", "grpc"), ("collector", "http")],
+    }
     results = [
-        measure(kind, calls_share=given.calls, batches=given.batches, rate_per_s=given.rate, seconds=given.seconds)
-        for kind in ("collector", "commit per request")
+        measure(
+            kind,
+            protocol,
+            calls_share=given.calls,
+            batches=given.batches,
+            rate_per_s=given.rate,
+            seconds=given.seconds,
+        )
+        for kind, protocol in trials[given.protocol]
     ]
     if given.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
@@ -353,11 +425,11 @@ def main() -> None:
         f"{os.cpu_count()} CPUs, Python {platform.python_version()}, DuckDB {duckdb.__version__}, "
         f"{given.calls:.0%} of the spans are calls"
     )
-    print(f"{'':28}{'collector':>14}{'commit per request':>20}{'ratio':>8}")
+    print(f"{'':28}{results[0].server:>16}{results[1].server:>20}{'ratio':>8}")
     for name, value in asdict(results[0]).items():
         if name != "server":
             other: float = getattr(results[1], name)
-            print(f"{name:28}{value:>14,.1f}{other:>20,.1f}{value / other:>8.2f}")
+            print(f"{name:28}{value:>16,.1f}{other:>20,.1f}{value / other:>8.2f}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import streamlit as st
 from filters import Filters
 
 from tierwise.evidence.estimate import Estimate, NotEnoughData
+from tierwise.recommend.levers import Lever, find_levers
 from tierwise.recommend.verify import Verification, verify
 from tierwise.routing import policy
 from tierwise.routing.policy import Policy
@@ -49,6 +50,11 @@ def verifications(selected: Filters) -> list[Verification]:
     return _verifications(connection.source().url, selected.since, connection.store())
 
 
+def levers() -> list[Lever]:
+    """Ways to save other than routing, from the last 30 days of all traffic."""
+    return _levers(connection.source().url, connection.store())
+
+
 def _key(selected: Filters) -> _Parameters:
     return tuple(sorted(selected.parameters.items()))
 
@@ -77,3 +83,8 @@ def _simulation(
 @st.cache_data(ttl=TTL_S, max_entries=16, show_spinner="Measuring what the rules did…")
 def _verifications(url: str, since: datetime | None, _store: Store) -> list[Verification]:
     return verify(_store, now=datetime.now(UTC), since=since, seed=SEED)
+
+
+@st.cache_data(ttl=TTL_S, max_entries=2, show_spinner="Looking at what else the calls show…")
+def _levers(url: str, _store: Store) -> list[Lever]:
+    return find_levers(_store, now=datetime.now(UTC), seed=SEED)

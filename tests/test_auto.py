@@ -53,9 +53,9 @@ def test_any_other_failure(tmp_path: Path) -> None:
     """Whatever else goes wrong while starting is one line in the log, and the program goes on."""
     script = """
 from tierwise import prices
-def fail():
+def fail(path):
     raise RuntimeError("broken")
-prices.warm_up = fail
+prices.configure = fail
 import tierwise.auto
 print("running")
 """

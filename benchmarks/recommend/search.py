@@ -189,8 +189,8 @@ def main() -> int:
     else:
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(result["states"].items()))
         print(
-            f"{options.calls:,} calls, {options.use_cases:,} use cases, {result['candidates_mean']:.1f} candidate models "
-            f"each, {result['pairs']:,} scored pairs\n"
+            f"{options.calls:,} calls, {options.use_cases:,} use cases, {result['candidates_mean']:.1f} candidate "
+            f"models each, {result['pairs']:,} scored pairs\n"
             f"{result['recommendations']:,} recommendations ({states})\n"
             f"{result['seconds']:.1f} s wall (aim: {MOST_SECONDS:.0f}), {result['cpu_seconds']:.1f} s CPU, "
             f"peak resident {result['peak_gib']:.2f} GiB (aim: {MOST_GIB:.0f})"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import analysis
 import cards
 import connection
 import format
+import lever_cards
 import states
 import streamlit as st
 import writes
@@ -328,3 +330,7 @@ else:
             cards.draw(recommendation)
             buttons(recommendation, updated_at)
             cards.details(recommendation)
+    if st.toggle(
+        "Other ways to save", key="other_ways", help="Batches, caches, failures, retired models and the like."
+    ):
+        lever_cards.draw(analysis.levers())

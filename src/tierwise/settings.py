@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from tierwise import destinations
 from tierwise.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
@@ -64,6 +66,12 @@ class Settings:
     """PEM file with the collector's certificate, and those between it and the one that clients trust; None: no TLS."""
     tls_key: str | None = None
     """PEM file with that certificate's private key, without a passphrase."""
+    forward: tuple[destinations.Destination, ...] = ()
+    """OTLP endpoints that a collector forwards every accepted request to."""
+    retention_days: float | None = None
+    """A collector deletes calls, spans and evaluations older than this; None: it keeps them."""
+    retention_size: int | None = None
+    """Bytes of data in the store past which a collector deletes the oldest; None: it keeps them."""
     policy_poll_s: float = 5.0
     """Seconds between two looks at the policy file or URL."""
     tenant: str | None = None
@@ -132,6 +140,28 @@ def _size(value: Any, origin: str) -> int:
     return size
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB|TB)", re.IGNORECASE)
+_SIZE_BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _store_size(value: Any, origin: str) -> int:
+    match = _SIZE.fullmatch(str(value).strip())
+    size = round(float(match[1]) * _SIZE_BYTES[match[2].upper()]) if match else 0
+    if size < 100 * 10**6:
+        raise SettingsError(f"{origin} is {value!r}; allowed: a size such as '20GB', from '100MB'")
+    return size
+
+
+def _days(value: Any, origin: str) -> float:
+    try:
+        days = float(value)
+    except (TypeError, ValueError):
+        days = 0.0
+    if not 1 <= days <= 36500:
+        raise SettingsError(f"{origin} is {value!r}; allowed: days from 1 to 36500")
+    return days
+
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -148,6 +178,12 @@ def _parse(name: str, value: Any, origin: str) -> Any:
         return text in _TRUE
     if name == "export_profile":
         return _profiles(value, origin)
+    if name == "forward":
+        return destinations.parse(value, origin, profiles=EXPORT_PROFILES)
+    if name == "retention_days":
+        return _days(value, origin)
+    if name == "retention_size":
+        return _store_size(value, origin)
     if name == "policy_poll_s":
         try:
             seconds = float(value)

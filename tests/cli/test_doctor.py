@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tierwise.cli import doctor
+from tierwise.destinations import Destination
 from tierwise.ingest.serve import running_collector
+from tierwise.settings import Settings
 
 if TYPE_CHECKING:
     from cli.conftest import Outcome, RunCommand
@@ -144,3 +146,34 @@ def test_versions_of_the_sdks(
     assert detail in found["openai"][1]
     assert found["anthropic"][0] == "ok"
     assert "instrumentation" not in found
+
+
+def test_forwarding_is_reported(run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each destination of the collector has a line; one that takes nothing says why."""
+    destination = Destination("http://127.0.0.1:9")
+    settings = Settings(forward=(destination,), token="secret")
+    with running_collector(tmp_path / "calls.duckdb", settings=settings) as collector:
+        monkeypatch.setenv("TIERWISE_ENDPOINT", collector.url)
+        monkeypatch.setenv("TIERWISE_DB", collector.url)
+        monkeypatch.setenv("TIERWISE_TOKEN", "secret")
+        seen = findings(run("doctor", "--json"))
+
+    assert seen["forwarding"] == ("ok", "http://127.0.0.1:9: 0 requests taken, 0.0 MB to go")
+
+
+def test_destination_in_trouble_is_a_warning() -> None:
+    """What was dropped, why, and the last error are in the finding."""
+    label = 'destination="http://apm:4318"'
+    metrics = (
+        f"tierwise_forward_requests_total{{{label}}} 1200\n"
+        f'tierwise_forward_dropped_total{{{label},reason="refused"}} 3\n'
+        f"tierwise_forward_backlog_bytes{{{label}}} 2500000\n"
+        f'tierwise_forward_last_error_timestamp_seconds{{{label},error="HTTP 400"}} 880\n'
+    )
+
+    (finding,) = doctor.forwarding_findings(metrics, now_s=1000)
+
+    assert finding.status == "warning"
+    assert finding.detail == (
+        "http://apm:4318: 1,200 requests taken, 2.5 MB to go, 3 dropped (3 refused), last error HTTP 400 2 min ago"
+    )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwise.evidence._inputs import cluster_codes
-from tierwise.evidence.ranking import FIRST_RANKING, Epoch, epochs, next_ranking
+from tierwise.evidence.ranking import FIRST_RANKING, Epoch, _alpha_share, epochs, next_ranking
 
 SLICES = 4
 
@@ -173,3 +173,8 @@ def test_one_candidate_a_slice_is_tested() -> None:
 
     assert epoch.chosen.tolist() == [1, 2]
     assert 0 not in moved(epoch)
+
+
+def test_no_number_of_epochs_spends_more_than_the_error() -> None:
+    """Over sixty epochs, far more than will ever be, the shares of the error add up to 1."""
+    assert sum(_alpha_share(number) for number in range(60)) == pytest.approx(1.0)

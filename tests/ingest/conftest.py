@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +182,68 @@ def intake(store: DuckDBStore, tmp_path: Path) -> Generator[Intake]:
     opened = Intake(store, tmp_path / "ingest")
     yield opened
     opened.stop()
+
+
+class FakeDestination:
+    """An OTLP/HTTP endpoint that keeps what it gets, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
+        """Status, headers and body of every answer."""
+        self.delay_s = 0.0
+        """Before each answer."""
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        """Path, headers in lower case, and body of what was answered with 200."""
+        self.attempts = 0
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["content-length"]))
+                fake.attempts += 1
+                time.sleep(fake.delay_s)
+                status, headers, answer = fake.answer
+                if status == 200:
+                    names = {name.lower(): value for name, value in self.headers.items()}
+                    fake.requests.append((self.path, names, content))
+                self.send_response(status)
+                for name, value in {**headers, "content-length": str(len(answer))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._handler = Handler
+        self._server: ThreadingHTTPServer | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def up(self) -> None:
+        """Listen, on the same port as before."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def down(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+@pytest.fixture
+def fake_destination() -> Generator[FakeDestination]:
+    """An OTLP/HTTP endpoint that keeps what it gets."""
+    fake = FakeDestination()
+    fake.up()
+    yield fake
+    fake.down()

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from tierwise.errors import MalformedPayload, StoreError
-from tierwise.ingest import lander
+from tierwise.ingest import lander, limits, otlp
 from tierwise.ingest.intake import Intake, Unavailable
 from tierwise.ingest.otlp import JSON, PROTOBUF
 from tierwise.ingest.wal import Body, encode, segment_paths
@@ -111,6 +111,47 @@ class TestAccept:
         intake.flush()
 
         assert store.sql("SELECT name, score FROM evaluations").to_pylist() == [{"name": "exact", "score": 1.0}]
+
+
+class TestLarge:
+    def test_large_requests_are_decoded_one_at_a_time(
+        self, store: DuckDBStore, intake: Intake, batch: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Many large requests at once are all stored, and never two of them are being decoded."""
+        monkeypatch.setattr(limits, "SMALL", limits.Bounds(1000, 1000))
+        genuine = otlp.read
+        decoding: list[int] = []
+        together: list[int] = []
+
+        def read(*arguments: Any, bounds: limits.Bounds, **options: Any) -> otlp.Payload:
+            if bounds is limits.SMALL:
+                return genuine(*arguments, bounds=bounds, **options)
+            decoding.append(1)
+            together.append(len(decoding))
+            time.sleep(0.01)
+            payload = genuine(*arguments, bounds=bounds, **options)
+            decoding.pop()
+            return payload
+
+        monkeypatch.setattr(otlp, "read", read)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(intake.accept, [batch(number, text="x" * 2000) for number in range(1, 9)]))
+        intake.flush()
+
+        assert together == [1] * 8
+        assert stored(store) == list(range(1, 9))
+
+    def test_large_requests_leave_room_for_others(
+        self, intake: Intake, batch: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When too many large requests wait, the next is told to come back, and a small one is taken."""
+        monkeypatch.setattr(limits, "SMALL", limits.Bounds(1000, 1000))
+        for _ in range(8):
+            assert intake._large_places.acquire(blocking=False)
+
+        with pytest.raises(Unavailable, match="large"):
+            intake.accept(batch(1, text="x" * 2000))
+        assert intake.accept(batch(2)).refusals == ()
 
 
 class TestFull:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from tierwise.errors import MalformedPayload
 from tierwise.ingest.intake import Intake, Unavailable
 from tierwise.ingest.otlp import PROTOBUF
 from tierwise.ingest.reception import Reception
@@ -36,3 +38,15 @@ def test_request_goes_to_the_intake(intake: Intake, protobuf_request: Callable[.
 
     assert receipt.refusals == ()
     assert intake.metrics.value("tierwise_spans_received_total") == 1
+
+
+def test_refusal_keeps_nothing_alive(intake: Intake) -> None:
+    """An error comes without its traceback, which would hold what was decoded of a request long after its answer."""
+    body = Body("traces", PROTOBUF, "gzip", b"nonsense")
+
+    with pytest.raises(MalformedPayload) as caught:
+        anyio.run(Reception(intake).accept, body)
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert "intake.py" not in [Path(entry.path).name for entry in caught.traceback]

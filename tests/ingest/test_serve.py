@@ -7,6 +7,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -117,13 +118,13 @@ def test_signal_ends_serving_and_lets_go(tmp_path: Path) -> None:
 
 
 FILES = Path(__file__).parent / "certificates"
-TLS = {"tls_cert": str(FILES / "valid.pem"), "tls_key": str(FILES / "key.pem")}
+TLS = Settings(tls_cert=str(FILES / "valid.pem"), tls_key=str(FILES / "key.pem"))
 
 
 def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
     """With a certificate the collector's URL is https, for those who trust it, and plain HTTP is not answered."""
-    trusting = ssl.create_default_context(cafile=TLS["tls_cert"])
-    with running_collector(tmp_path / "calls.duckdb", settings=Settings(**TLS)) as collector:
+    trusting = ssl.create_default_context(cafile=TLS.tls_cert)
+    with running_collector(tmp_path / "calls.duckdb", settings=TLS) as collector:
         assert collector.url.startswith("https://127.0.0.1:")
         with urllib.request.urlopen(f"{collector.url}/healthz", context=trusting, timeout=10) as response:
             assert response.status == 200
@@ -135,9 +136,7 @@ def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
 
 def test_certificate_of_no_use_opens_nothing(tmp_path: Path) -> None:
     """An expired certificate is said before the file is opened."""
-    settings = Settings(
-        db=f"duckdb:{tmp_path / 'x.duckdb'}", tls_cert=str(FILES / "expired.pem"), tls_key=TLS["tls_key"]
-    )
+    settings = replace(TLS, db=f"duckdb:{tmp_path / 'x.duckdb'}", tls_cert=str(FILES / "expired.pem"))
 
     with pytest.raises(SettingsError, match="expired"):
         serve(settings, port=0)

@@ -118,16 +118,16 @@ def test_one_sync_covers_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     log.close()
 
 
-def test_landed_segments_are_deleted(tmp_path: Path) -> None:
-    """A segment goes when its last sequence is landed, and not before."""
+def test_released_segments_are_deleted(tmp_path: Path) -> None:
+    """A segment goes when its last sequence is released, and not before."""
     log = open_log(tmp_path, segment_bytes=1)
     for _ in range(3):
         log.append(body(), NOTHING).result(5)
 
-    log.landed(2)
+    log.release(2)
     left_at_two = stored(tmp_path)
     log.close()
-    log.landed(3)
+    log.release(3)
 
     assert len(left_at_two) == 1
     assert segment_paths(tmp_path) == []

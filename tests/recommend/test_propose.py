@@ -75,7 +75,10 @@ def test_without_pairs_it_is_unproven_and_says_what_it_takes(worlds: Worlds, sto
     assert item.needed.days == pytest.approx(item.needed.pairs / (item.calls / item.window_days * 0.2))
     assert item.needed.cost_usd is not None
     assert 0 < item.needed.cost_usd < item.spend_usd
-    assert "more scored pairs, at equal quality" in item.missing[0]
+    assert item.needed.pairs_low is not None
+    assert item.needed.pairs_high is not None
+    assert item.needed.pairs_low < item.needed.pairs < item.needed.pairs_high
+    assert item.missing[0].endswith(f"({item.needed.pairs_low} to {item.needed.pairs_high}), at equal quality")
     assert any("assumed, not measured" in line for line in item.assumptions)
     assert len(item.alternatives) > 1
 

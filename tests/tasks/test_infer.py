@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.tasks import TASKS, Inference, TaskMemory, infer
+from tierwise.tasks.infer import UNKNOWN_BELOW
 
 LONG_TRANSLATOR = (
     "You are a professional translator for a travel agency. Translate the customer's message from French into English. "
@@ -123,6 +124,13 @@ def test_long_instructions_are_read_before_the_message():
     assert (found.task_type, found.source) == ("translation", "inferred")
 
 
+def test_short_instructions_that_tell_are_enough():
+    """One sentence of instruction outweighs what the message it is applied to talks about."""
+    found = alone(chat("Hello! Hi! Write me a poem. Calculate my refund.", "Classify the sentiment of the message."))
+
+    assert (found.task_type, found.source) == ("classification", "inferred")
+
+
 def test_generic_instructions_are_passed_over():
     """Being a helpful assistant is no evidence for conversation."""
     found = alone(chat("Write a Python function that sorts a list", "You are a helpful assistant."))
@@ -151,8 +159,16 @@ def test_no_evidence_is_unknown():
     found = alone(chat("zzz qqq"))
 
     assert (found.task_type, found.source, found.sub_tag) == ("unknown", "unknown", None)
-    assert found.confidence < 0.2
+    assert found.confidence < UNKNOWN_BELOW
     assert found.use_case.source == "none"
+
+
+def test_one_weak_word_is_an_answer():
+    """Little evidence gets an answer with little confidence, not `unknown`."""
+    found = alone(chat("zzz genre"))
+
+    assert (found.task_type, found.source) == ("classification", "inferred")
+    assert found.confidence < 0.4
 
 
 def test_calls_of_a_use_case_agree_and_are_remembered():
@@ -245,6 +261,14 @@ def test_odd_requests_are_inferred_without_an_error(request_body: dict[str, Any]
 
     assert found.task_type in TASKS
     assert 0.0 <= found.confidence <= 1.0
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
+def test_lone_surrogates_are_read(system: str, user: str):
+    """Text that no encoding holds, as a broken decoder leaves it, is inferred like any other."""
+    found = alone(chat(user, system), call_site=user, use_case_name=system)
+
+    assert found.task_type in TASKS
 
 
 @pytest.mark.parametrize("nothing", [None, 3, "text", [], object()])

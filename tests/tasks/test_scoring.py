@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.tasks.lexicon import CLASSES
-from tierwise.tasks.scoring import CLASS_INDEX, Entry, TokenTable, probabilities, score_text
+from tierwise.tasks.scoring import CLASS_INDEX, Entry, TokenTable, ends, probabilities, score_text
 
 MATH, CODE = CLASS_INDEX["math"], CLASS_INDEX["code_generation"]
 
@@ -50,6 +50,13 @@ def test_leads_count_where_a_sentence_begins():
     assert added(table, "to", "solve")[MATH] == 0.0
 
 
+def test_a_lead_counts_once():
+    """A greeting that opens every line of a transcript is one piece of evidence."""
+    table = TokenTable({"hello": Entry(lead=((MATH, 2.0),))}, {}, damping=1.0)
+
+    assert added(table, "hello", ".", "hello", ".", "hello")[MATH] == 2.0
+
+
 def test_the_longest_phrase_counts():
     """Of the phrases that a token begins, only the longest that follows counts."""
     phrases = {"many": ((("many", "lines"), ((CODE, 3.0),)), (("many",), ((MATH, 2.0),)))}
@@ -83,6 +90,7 @@ def test_the_object_of_a_making_verb_counts_within_its_sentence():
         ("Who wrote the Divine Comedy?", "question_answering_open"),
         ("A pen costs 2 dollars and a book 7. How much do 3 pens and 2 books cost?", "math"),
         ("What is 17 * 23?", "math"),
+        ("What is 15% of 240?", "math"),
         ("hi, how are you?", "conversation"),
         ("Think step by step and solve the logic puzzle: one of the three lies.", "multi_step_reasoning"),
         ("Übersetze den Satz ins Englische: Guten Morgen", "translation"),
@@ -116,6 +124,18 @@ def test_only_the_ends_of_a_message_are_read():
     filler = "The river rose again that night. " * 20
 
     assert score_text("", f"{filler}Translate into French. {filler}") == score_text("", f"{filler}{'x' * 23}{filler}")
+
+
+def test_a_short_prompt_is_read_whole():
+    """Where there is no middle to leave out, every word of both texts is read."""
+    assert ends("Reply in French.", "Two lines.\nAnd an end.") == "Reply in French.\nTwo lines.\nAnd an end."
+
+
+def test_what_is_read_is_bounded():
+    """Of long texts only the ends are read, however long they are."""
+    once, often = (ends("Answer as told. " * times, "Words of a payload. " * times) for times in (60, 6_000))
+
+    assert len(once) == len(often) < 1_000
 
 
 def test_options_are_no_payload():

@@ -31,6 +31,7 @@ COMMANDS = {
 _EXTRAS = {
     "anthropic": "demo",
     "duckdb": "collector",
+    "grpc": "collector",
     "numpy": "collector",
     "openai": "demo",
     "pyarrow": "collector",

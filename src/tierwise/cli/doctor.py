@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
+import time
+import urllib.request
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from tierwise.cli.up import answers
 from tierwise.errors import TierwiseError
 
 if TYPE_CHECKING:
+    from tierwise.settings import Settings
     from tierwise.store import Store
 
 EXAMPLES = """\
@@ -75,9 +79,46 @@ def _examine(options: Namespace) -> Generator[Finding]:
     yield from _checked("prices", lambda: _prices(settings.prices))
     if answers(settings.endpoint):
         yield Finding("collector", "ok", f"answers at {settings.endpoint}")
+        yield from _checked("forwarding", lambda: _forwarding(settings))
     else:
         yield Finding("collector", "warning", f"nothing answers at {settings.endpoint}; `tierwise up` starts it")
     yield from _checked("store", lambda: _store(options))
+
+
+def _forwarding(settings: Settings) -> Generator[Finding]:
+    request = urllib.request.Request(f"{settings.endpoint}/metrics")
+    if settings.token:
+        request.add_header("Authorization", f"Bearer {settings.token}")
+    try:
+        with urllib.request.urlopen(request, timeout=2.0) as response:
+            text = response.read().decode()
+    except OSError as error:
+        yield Finding("forwarding", "warning", f"the collector's /metrics cannot be read: {error}")
+        return
+    yield from forwarding_findings(text, now_s=time.time())
+
+
+_SERIES = re.compile(
+    r'^tierwise_forward_(\w+)\{destination="([^"]*)"(?:,(?:error|reason)="([^"]*)")?\} (\S+)$', re.MULTILINE
+)
+
+
+def forwarding_findings(metrics: str, *, now_s: float) -> Generator[Finding]:
+    """A finding a destination, from the text of a collector's `/metrics`."""
+    series: dict[str, dict[str, list[tuple[str, float]]]] = {}
+    for name, destination, label, value in _SERIES.findall(metrics):
+        series.setdefault(destination, {}).setdefault(name, []).append((label, float(value)))
+    for destination, values in series.items():
+        sent = sum(value for _, value in values.get("requests_total", []))
+        backlog_bytes = sum(value for _, value in values.get("backlog_bytes", []))
+        detail = f"{destination}: {sent:,.0f} requests taken, {backlog_bytes / 1e6:,.1f} MB to go"
+        dropped = sum(value for _, value in values.get("dropped_total", []))
+        if dropped:
+            reasons = ", ".join(f"{value:,.0f} {label}" for label, value in values["dropped_total"])
+            detail += f", {dropped:,.0f} dropped ({reasons})"
+        for error, time_s in values.get("last_error_timestamp_seconds", []):
+            detail += f", last error {error} {(now_s - time_s) / 60:,.0f} min ago"
+        yield Finding("forwarding", "warning" if dropped or backlog_bytes > 1e6 else "ok", detail)
 
 
 def _checked(subject: str, look: Callable[[], Generator[Finding]]) -> Generator[Finding]:

@@ -62,7 +62,9 @@ def print_recommendation(item: Recommendation) -> None:
     if item.needed.pairs:
         days = "" if item.needed.days is None else f", about {item.needed.days:,.0f} days"
         cost = "" if item.needed.cost_usd is None else f", about {usd(item.needed.cost_usd)}"
-        rows.append(["still needed", f"{item.needed.pairs:,} scored pairs{cost}{days}"])
+        most = "no end" if item.needed.pairs_high is None else f"{item.needed.pairs_high:,}"
+        span_of_pairs = "" if item.needed.pairs_low is None else f" [{item.needed.pairs_low:,}, {most}]"
+        rows.append(["still needed", f"{item.needed.pairs:,} scored pairs{span_of_pairs}{cost}{days}"])
     if item.snoozed_until is not None:
         rows.append(["snoozed until", f"{item.snoozed_until:%Y-%m-%d %H:%M} UTC"])
     if item.decided_why:

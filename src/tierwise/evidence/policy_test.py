@@ -38,10 +38,11 @@ class PolicyGains:
             rows, counts = np.unique(kept[mine] + 1j * unit_change[mine], return_counts=True)
             self._rows.append((rows.real, rows.imag, counts))
         in_mixed = mixed[unit]
-        self._mixed_unit = np.cumsum(mixed)[unit[in_mixed]] - 1
-        self._mixed_arm, self._mixed_change = arm[in_mixed], change[in_mixed]
-        self._mixed_kept: Floats = kept[mixed].astype(np.float64)
-        self._worst = np.zeros(len(self._mixed_arm))
+        mixed_unit, mixed_arm = np.cumsum(mixed)[unit[in_mixed]] - 1, arm[in_mixed]
+        by_arm = np.split(np.argsort(mixed_arm, kind="stable"), np.cumsum(np.bincount(mixed_arm, minlength=arms))[:-1])
+        self._mixed = [(mixed_unit[rows], change[in_mixed][rows], np.zeros(len(rows))) for rows in by_arm]
+        self._mixed_gains = kept[mixed]
+        self._mixed_total = log_capital(self._mixed_gains)
         self._arms = [self.of_arm(code, 0.0) for code in range(arms)]
         self._total = np.sum(self._arms, axis=0) if arms else np.zeros(len(STAKES))
 
@@ -62,15 +63,24 @@ class PolicyGains:
                 least = np.minimum(least, self.of_arm(code, float(firm[code])))
             self._total = self._total + least - self._arms[code]
             self._arms[code] = least
-            mine = self._mixed_arm == code
-            change, sure = self._mixed_change[mine], min(float(firm[code]), step.share)
-            # Within a unit of several arms the ends do not add up; there each pair counts at its own worse end.
-            self._worst[mine] = np.minimum(sure * change, step.share * change)
+            self._move_mixed(code, step.share, min(float(firm[code]), step.share))
+
+    def _move_mixed(self, code: int, share: float, sure: float) -> None:
+        """The same for units of several arms. There the ends do not add up: each pair counts at its own worse end."""
+        unit, change, counted = self._mixed[code]
+        if not len(unit):
+            return
+        worst = np.minimum(sure * change, share * change)
+        touched, at = np.unique(unit, return_inverse=True)
+        before = self._mixed_gains[touched]
+        after = before + grouped_sums(at, worst - counted, len(touched))
+        self._mixed_total = self._mixed_total + log_capital(after) - log_capital(before)
+        self._mixed_gains[touched] = after
+        counted[:] = worst
 
     def log_e_value(self, log_shares: Floats) -> float:
         """Of the policy moved to so far, at its worst."""
-        gains = self._mixed_kept + grouped_sums(self._mixed_unit, self._worst, len(self._mixed_kept))
-        return float(log_mixture(self._total + log_capital(gains), log_shares))
+        return float(log_mixture(self._total + self._mixed_total, log_shares))
 
 
 def certified_steps(epoch: Epoch, gains: PolicyGains, firm: Floats) -> int:

@@ -36,7 +36,7 @@ from tierwise.evidence._inputs import (
     weights,
 )
 from tierwise.evidence.bootstrap import bootstrap_ratio
-from tierwise.evidence.e_process import LOG_STAKE_SHARES
+from tierwise.evidence.e_process import LOG_STAKE_SHARES, ratio_lower_bound
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.policy_test import PolicyGains, certified_steps
 from tierwise.evidence.ranking import FIRST_RANKING, Epoch, Flags, epochs, next_ranking
@@ -140,6 +140,13 @@ class _Pairs:
             cluster=self.cluster[rows],
             log_shares=log_shares,
         )
+
+    def low(self, rows: Codes, alpha: float) -> float:
+        """The lower bound of `certify` on the pairs at `rows`, without the rest of the certificate."""
+        _, unit, size = np.unique(self.cluster[rows], return_inverse=True, return_counts=True)
+        share = self.weight[rows] / size[unit]
+        weak, strong = (grouped_sums(unit, share * it[rows], len(size)) for it in (self.weak, self.strong))
+        return ratio_lower_bound(weak, strong, alpha)
 
     def score(self, share: Floats) -> Floats:
         """The expected score of each pair when `share`, shape (arms,), of the arms' calls move."""
@@ -318,14 +325,14 @@ def _test(
     A floor that ranking pairs once cleared stays cleared: each bound holds at all looks together, so the best counts.
     """
     arms = len(lows)
+    by_arm = np.split(np.argsort(pairs.arm, kind="stable"), np.cumsum(np.bincount(pairs.arm, minlength=arms))[:-1])
     firm: list[Floats] = []
     for epoch in found:
         # Nothing is known before a ranking, not even which arms cost less: all of it may be taken back.
         sure = np.zeros(arms)
         if epoch.number and floor > 0.0:
             seen = np.flatnonzero(epoch.seen)
-            ranked = [pairs.certify(epoch.ranking & (pairs.arm == code), pairs.weak, rho, alpha).low for code in seen]
-            sure[seen] = ranked
+            sure[seen] = [pairs.low(by_arm[code][epoch.ranking[by_arm[code]]], alpha) for code in seen]
             lows = np.maximum(lows, sure)
         firm.append(allowed_shares(sure, floor, steps) if epoch.number else np.zeros(arms))
     cap = allowed_shares(lows, floor, steps)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tierwise.destinations import Destination
 from tierwise.errors import TierwiseError
-from tierwise.ingest import otlp
+from tierwise.ingest import limits, otlp
+from tierwise.ingest.forward import Forwards
 from tierwise.ingest.lander import Lander
 from tierwise.ingest.metrics import Metrics
-from tierwise.ingest.wal import Body, Durable, WriteAheadLog, read_segment, segment_paths
+from tierwise.ingest.wal import Body, ClosedSegment, Durable, WriteAheadLog, read_segment, segment_paths
 from tierwise.store.duckdb import DuckDBStore
 
 log = logging.getLogger(__name__)
@@ -25,6 +29,8 @@ log = logging.getLogger(__name__)
 MAX_BACKLOG_BYTES: Final = 64 * 1024 * 1024
 """Decompressed bytes that may wait to be landed; past it the answer is 503 until some are."""
 _REMEMBERED_BODIES: Final = 65_536
+_LARGE_REQUESTS: Final = 8
+"""How many of the large may wait to be decoded, which happens to one after the other."""
 _REPLAY_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -50,27 +56,38 @@ class Intake:
         *,
         metrics: Metrics | None = None,
         max_backlog_bytes: int = MAX_BACKLOG_BYTES,
+        destinations: Sequence[Destination] = (),
     ) -> None:
-        """Replay what a crash left in `folder`, and begin to land.
+        """Replay what a crash left in `folder`, and begin to land and to forward.
 
         Args:
-            folder: write-ahead segments and, below it, `dead-letters` and `damaged`.
+            folder: write-ahead segments and, below it, `dead-letters`, `damaged` and `forward`.
+            destinations: where everything that is acknowledged goes as well.
         """
         self.metrics = metrics or Metrics()
         self._folder = folder
         self._max_backlog_bytes = max_backlog_bytes
         self._backlog_bytes = 0
+        self._landed = 0
         self._lock = threading.Lock()
         self._seen: OrderedDict[bytes, Future[int]] = OrderedDict()
         self._stopping = False
         self._draining = False
+        self._large_places = threading.BoundedSemaphore(_LARGE_REQUESTS)
+        self._decoding_large = threading.Lock()
         self._wal: WriteAheadLog | None = None
         self._lander = Lander(
             store, dead_letters=folder / "dead-letters", metrics=self.metrics, on_landed=self._on_landed
         )
-        last_sequence = self._replay(store.landed_sequence())
-        self._wal = WriteAheadLog(folder, next_sequence=last_sequence + 1, on_durable=self._lander.submit)
+        landed = store.landed_sequence()
+        self._forwards = Forwards(
+            destinations, folder, start=landed, metrics=self.metrics, on_done=self._release_segments
+        )
+        last_sequence, kept = self._replay(landed)
+        self._landed = last_sequence
+        self._wal = WriteAheadLog(folder, next_sequence=last_sequence + 1, on_durable=self._on_durable, kept=kept)
         self._lander.start()
+        self._forwards.start()
         self.metrics.gauge("tierwise_backlog_bytes", lambda: self._backlog_bytes)
         self.metrics.gauge("tierwise_wal_bytes", lambda: self._log.size_bytes)
         self.metrics.gauge("tierwise_ready", lambda: self.trouble is None)
@@ -94,12 +111,12 @@ class Intake:
 
         Raises:
             MalformedPayload, UnsupportedPayload, PayloadTooLarge: the sender's fault; sending it again is no use.
-            Unavailable: the backlog or the disk is full, or the collector is stopping.
+            Unavailable: the backlog or the disk is full, too many large requests wait, or the collector is stopping.
         """
         started = time.perf_counter()
         # Before the work of reading it: a collector that is behind has none to spare.
         self._require_room(0)
-        payload = otlp.read(body.signal, body.content, kind=body.kind, encoding=body.encoding)
+        payload = self._read(body)
         digest = hashlib.blake2b(body.content, digest_size=16, person=body.signal.encode()).digest()
         with self._lock:
             durable = self._seen.get(digest)
@@ -123,6 +140,21 @@ class Intake:
             raise Unavailable(f"the write-ahead log cannot be written: {error.strerror or error}") from error
         self._count(payload, repeated=repeated, seconds=time.perf_counter() - started)
         return Receipt(payload.refusals)
+
+    def _read(self, body: Body) -> otlp.Payload:
+        """The payload; large ones are decoded one at a time, so that many at once take no more memory than one."""
+        read = partial(otlp.read, body.signal, body.content, kind=body.kind, encoding=body.encoding)
+        try:
+            return read(bounds=limits.SMALL)
+        except limits.PayloadTooLarge:
+            pass
+        if not self._large_places.acquire(blocking=False):
+            raise Unavailable("too many large requests wait to be read")
+        try:
+            with self._decoding_large:
+                return read(bounds=limits.WHOLE)
+        finally:
+            self._large_places.release()
 
     def _require_room(self, size: int) -> None:
         if self._stopping:
@@ -154,37 +186,59 @@ class Intake:
             self._stopping = True
         self._log.close()
         self._lander.stop()
+        self._forwards.stop()
+
+    def _on_durable(self, entry: Durable) -> None:
+        self._lander.submit(entry)
+        self._forwards.submit(entry)
 
     def _on_landed(self, sequence: int, size: int) -> None:
         with self._lock:
             self._backlog_bytes = max(0, self._backlog_bytes - size)
-        if self._wal is not None:
-            self._wal.landed(sequence)
+            self._landed = sequence
+        self._release_segments()
 
-    def _replay(self, landed: int) -> int:
-        """Land what segments hold beyond `landed`, and remove them. Returns the last sequence ever given out."""
-        # A letter's sequence must not be given out again, even where the file it was meant for is another by now.
-        last_sequence = max(landed, self._lander.last_letter())
+    def _release_segments(self) -> None:
+        if self._wal is not None:
+            self._wal.release(self._forwards.cursor(self._landed))
+
+    def _replay(self, landed: int) -> tuple[int, list[ClosedSegment]]:
+        """Land what segments hold beyond `landed`, and remove those that no destination needs.
+
+        Returns: the last sequence ever given out, and the segments that are left.
+        """
+        # A sequence that a letter or a cursor has must not be given out again, even where the file it was meant for is
+        # another by now.
+        last_sequence = max(landed, self._lander.last_letter(), self._forwards.last_sequence())
+        kept: list[ClosedSegment] = []
         replayed = 0
         for path in segment_paths(self._folder):
             segment = read_segment(path)
             last_sequence = max([last_sequence, *(sequence for sequence, _ in segment.bodies)])
-            readable = [
-                entry for sequence, body in segment.bodies if (entry := _read_again(sequence, body)) is not None
-            ]
+            # A destination may have kept segments that landed long ago: reading them again would be in vain.
+            waiting = [(sequence, body) for sequence, body in segment.bodies if sequence > landed]
+            readable = [entry for sequence, body in waiting if (entry := _read_again(sequence, body)) is not None]
             for entries in _transactions(readable):
                 self._lander.land(entries)
             replayed += len(readable)
-            if segment.damaged or len(readable) < len(segment.bodies):
-                kept = self._folder / "damaged" / path.name
-                kept.parent.mkdir(exist_ok=True)
-                path.replace(kept)
-                log.error("a write-ahead segment is damaged; what could be read is stored, the rest is in %s", kept)
+            if segment.damaged or len(readable) < len(waiting):
+                self._keep_damaged(path)
+            last_of_segment = max((sequence for sequence, _ in segment.bodies), default=0)
+            if last_of_segment > self._forwards.cursor(last_of_segment):
+                kept.append(ClosedSegment(path, path.stat().st_size, last_of_segment))
             else:
                 path.unlink()
         if replayed:
             log.info("looked through %d requests that were acknowledged before the last stop", replayed)
-        return last_sequence
+        return last_sequence, kept
+
+    def _keep_damaged(self, path: Path) -> None:
+        copy = self._folder / "damaged" / path.name
+        copy.parent.mkdir(exist_ok=True)
+        # It is there already where a destination has needed the segment since an earlier start.
+        if not copy.exists():
+            os.link(path, copy)
+            log.error("a write-ahead segment is damaged; what could be read is stored, the rest is in %s", copy)
 
 
 def _read_again(sequence: int, body: Body) -> Durable | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 _HELP: Final = {
@@ -26,6 +26,13 @@ _HELP: Final = {
     "tierwise_backlog_bytes": "Decompressed bytes acknowledged or being read, and not landed.",
     "tierwise_wal_bytes": "Bytes in write-ahead segments.",
     "tierwise_held_bytes": "Bytes of requests being received or waiting to be read.",
+    "tierwise_forward_requests_total": "Requests that a destination took.",
+    "tierwise_forward_bytes_total": "Bytes of requests that a destination took.",
+    "tierwise_forward_rejected_total": "Spans and log records that a destination left out of requests it took.",
+    "tierwise_forward_dropped_total": "Requests that a destination will not get, by reason.",
+    "tierwise_forward_retries_total": "Attempts that a destination did not take, and that are made again.",
+    "tierwise_forward_backlog_bytes": "Bytes in write-ahead segments that a destination has still to get.",
+    "tierwise_forward_last_error_timestamp_seconds": "When a destination last did not take a request, and why.",
     "tierwise_ready": "1 while requests are taken and landed, otherwise 0.",
     "tierwise_acknowledge_seconds": "Time from the last byte of a request to its acknowledgement.",
 }
@@ -39,7 +46,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str], float] = {}
-        self._gauges: dict[str, Callable[[], float]] = {}
+        self._gauges: dict[str, Callable[[], float | Mapping[str, float]]] = {}
         self._ack_buckets = [0] * (len(_BUCKETS_S) + 1)
         self._ack_seconds = 0.0
 
@@ -49,8 +56,8 @@ class Metrics:
         with self._lock:
             self._counts[key] = self._counts.get(key, 0) + amount
 
-    def gauge(self, name: str, read: Callable[[], float]) -> None:
-        """Ask `read` for the value whenever the metrics are rendered."""
+    def gauge(self, name: str, read: Callable[[], float | Mapping[str, float]]) -> None:
+        """Ask `read` for the value, or for one by labels, whenever the metrics are rendered."""
         self._gauges[name] = read
 
     def acknowledged(self, seconds: float) -> None:
@@ -91,7 +98,11 @@ class Metrics:
                 continue
             lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
             if name in self._gauges:
-                lines.append(f"{name} {self._gauges[name]():g}")
+                value = self._gauges[name]()
+                series = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
+                lines += [
+                    f"{name}{{{labels}}} {value:.12g}" if labels else f"{name} {value:.12g}" for labels, value in series
+                ]
                 continue
             series = sorted((labels, value) for (counter, labels), value in counts.items() if counter == name)
             lines += [f"{name}{{{labels}}} {value:g}" if labels else f"{name} {value:g}" for labels, value in series]

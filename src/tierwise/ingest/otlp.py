@@ -97,24 +97,30 @@ def _zstandard() -> Any:
         ) from error
 
 
-def read(signal: Signal, body: bytes, *, kind: MediaType, encoding: str) -> Payload:
+def read(
+    signal: Signal, body: bytes, *, kind: MediaType, encoding: str, bounds: limits.Bounds = limits.WHOLE
+) -> Payload:
     """The payload in the body of a request.
 
     Args:
         encoding: gzip, deflate, zstd or empty.
+        bounds: what is decompressed and decoded at most.
 
     Raises:
         MalformedPayload: the bytes are not what they claim to be.
-        PayloadTooLarge: the body decompresses, or would decode, to more than `limits` allow.
+        PayloadTooLarge: the body decompresses, or would decode, to more than the bounds and `limits` allow.
         UnsupportedPayload: the encoding is zstd, and `zstandard` is not installed.
     """
-    content = decompress(body, encoding)
+    content = decompress(body, encoding, max_bytes=bounds.decompressed_bytes)
+    if kind == PROTOBUF:
+        limits.check_protobuf(content, bounds)
+    else:
+        limits.check_json(content, bounds)
     return _read_traces(content, kind) if signal == "traces" else _read_logs(content, kind)
 
 
 def _read_traces(content: bytes, kind: MediaType) -> Payload:
     if kind == PROTOBUF:
-        limits.check_protobuf(content)
         request = otlp_protobuf.parse_traces(content)
         offered = otlp_protobuf.count_spans(request)
         _require_few(offered)
@@ -131,7 +137,6 @@ def _read_traces(content: bytes, kind: MediaType) -> Payload:
 
 def _read_logs(content: bytes, kind: MediaType) -> Payload:
     if kind == PROTOBUF:
-        limits.check_protobuf(content)
         events = partial(otlp_protobuf.events, otlp_protobuf.parse_logs(content))
         return Payload("logs", len(content), 0, (), _nothing, events)
     found: list[LogEvent] = _all(otlp_json.events, content)
@@ -148,29 +153,30 @@ def _nothing() -> tuple[()]:
 
 
 def _all(decode: Callable[[dict[str, Any]], Iterable[Any]], content: bytes) -> list[Any]:
-    limits.check_json(content)
     try:
         return list(decode(otlp_json.parse(content)))
     except RecursionError as error:
         raise MalformedPayload("not an OTLP request in JSON: nested too deeply") from error
 
 
-def decompress(body: bytes, encoding: str) -> bytes:
+def decompress(body: bytes, encoding: str, *, max_bytes: int = MAX_DECOMPRESSED_BYTES) -> bytes:
     """`body` without its content encoding. Raises as `read()`."""
     if encoding == "gzip":
-        return _inflate(body, encoding, zlib.MAX_WBITS | 16)
+        return _inflate(body, encoding, zlib.MAX_WBITS | 16, max_bytes)
     if encoding == "deflate":
         # The name means zlib's wrapper, but some clients send the bare stream.
         wrapped = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-        return _inflate(body, encoding, zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+        return _inflate(body, encoding, zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS, max_bytes)
     if encoding == "zstd":
-        return _unzstd(body)
+        return _unzstd(body, max_bytes)
+    if len(body) > max_bytes:
+        raise _too_much(max_bytes)
     return body
 
 
-def _inflate(body: bytes, encoding: str, window: int) -> bytes:
+def _inflate(body: bytes, encoding: str, window: int, max_bytes: int) -> bytes:
     parts: list[bytes] = []
-    room = MAX_DECOMPRESSED_BYTES
+    room = max_bytes
     rest = body
     try:
         # A gzip file may have several members, one after the other.
@@ -179,7 +185,7 @@ def _inflate(body: bytes, encoding: str, window: int) -> bytes:
             part = decompressor.decompress(rest, room + 1)
             room -= len(part)
             if room < 0:
-                raise _too_much()
+                raise _too_much(max_bytes)
             if not decompressor.eof:
                 raise MalformedPayload(f"the {encoding} stream ends too early")
             parts.append(part)
@@ -189,18 +195,18 @@ def _inflate(body: bytes, encoding: str, window: int) -> bytes:
     return b"".join(parts)
 
 
-def _unzstd(body: bytes) -> bytes:
+def _unzstd(body: bytes, max_bytes: int) -> bytes:
     zstandard = _zstandard()
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
     parts: list[bytes] = []
-    room = MAX_DECOMPRESSED_BYTES
+    room = max_bytes
     try:
         for start in range(0, len(body), _ZSTD_STEP_BYTES):
             step = body[start : start + _ZSTD_STEP_BYTES]
             parts.append(decompressor.decompress(step))
             room -= len(parts[-1])
             if room < 0:
-                raise _too_much()
+                raise _too_much(max_bytes)
             if decompressor.eof and start + len(step) - len(decompressor.unused_data) < len(body):
                 raise MalformedPayload("the zstd frame has something behind it")
     except zstandard.ZstdError as error:
@@ -210,8 +216,8 @@ def _unzstd(body: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _too_much() -> PayloadTooLarge:
-    return PayloadTooLarge(f"the body decompresses to more than {MAX_DECOMPRESSED_BYTES >> 20} MiB")
+def _too_much(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body decompresses to more than {max_bytes >> 20} MiB")
 
 
 def success(signal: OfferedSignal, kind: MediaType, *, refusals: tuple[str, ...] = ()) -> bytes:

@@ -79,7 +79,7 @@ def spans(request: ExportTraceServiceRequest, *, size: int) -> Iterator[Span]:
     may_be_large = size > MAX_SPAN_BYTES
     for resource_spans in request.resource_spans:
         resource_attributes = len(resource_spans.resource.attributes)
-        service_name, resource = split_resource(_attributes(resource_spans.resource.attributes))
+        service_name, resource = split_resource(attributes_of(resource_spans.resource.attributes))
         for scope_spans in resource_spans.scope_spans:
             scope_name = scope_spans.scope.name
             for span in scope_spans.spans:
@@ -99,7 +99,7 @@ def spans(request: ExportTraceServiceRequest, *, size: int) -> Iterator[Span]:
                     SPAN_STATUSES[span.status.code] if 0 <= span.status.code < len(SPAN_STATUSES) else "unset",
                     scope_name,
                     service_name,
-                    _attributes(span.attributes),
+                    attributes_of(span.attributes),
                     resource,
                 )
 
@@ -109,7 +109,7 @@ def events(request: ExportLogsServiceRequest) -> Iterator[LogEvent]:
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
             for record in scope_logs.log_records:
-                attributes = _attributes(record.attributes)
+                attributes = attributes_of(record.attributes)
                 name = record.event_name or attributes.get("event.name")
                 if isinstance(name, str) and name:
                     yield LogEvent(
@@ -135,7 +135,8 @@ def _check(span: Any, *, resource_attributes: int, may_be_large: bool) -> tuple[
     return checked_times(span.start_time_unix_nano, span.end_time_unix_nano)
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+    """Attributes as Python values; bytes are base64 texts."""
     # Reading a field that is not set costs less than asking which one is, and most values are texts and numbers. What
     # is empty, zero, false or nested comes out false and is asked.
     return {
@@ -151,7 +152,7 @@ def _value(value: AnyValue) -> Any:
     if kind == "array_value":
         return [_value(item) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return _attributes(value.kvlist_value.values)
+        return attributes_of(value.kvlist_value.values)
     if kind == "bytes_value":
         return base64.b64encode(value.bytes_value).decode("ascii")
     return getattr(value, kind)

@@ -9,6 +9,7 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
+from tierwise.errors import TierwiseError
 from tierwise.ingest.intake import Intake, Receipt, Unavailable
 from tierwise.ingest.wal import Body
 
@@ -47,7 +48,18 @@ class Reception:
 
     async def accept(self, body: Body) -> Receipt:
         """Take a request. Raises as `Intake.accept()`."""
-        return await to_thread.run_sync(self.intake.accept, body, limiter=self._threads)
+        outcome = await to_thread.run_sync(self._outcome, body, limiter=self._threads)
+        if isinstance(outcome, TierwiseError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, body: Body) -> Receipt | TierwiseError:
+        try:
+            return self.intake.accept(body)
+        except TierwiseError as error:
+            # What it was raised from would keep the decoded request, which may be large, until cycles are looked for.
+            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)
 
 
 class Hold:

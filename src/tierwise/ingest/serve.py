@@ -21,8 +21,10 @@ from tierwise import prices
 from tierwise.errors import CollectorUnavailable, MissingExtra, SettingsError, StoreLocked
 from tierwise.ingest import tls
 from tierwise.ingest.app import create_app
+from tierwise.ingest.forward import require_not_self
 from tierwise.ingest.guard import require_token_off_loopback
 from tierwise.ingest.intake import Intake
+from tierwise.ingest.pruner import pruning
 from tierwise.ingest.reception import Reception
 from tierwise.settings import Settings
 from tierwise.store.duckdb import DuckDBStore
@@ -183,13 +185,15 @@ def _opened(settings: Settings, db_path: Path, host: str, port: int, grpc_port: 
     grpc_address = _grpc_address(host, grpc_port)
     listener = _listen(host, port, "--port")
     try:
+        own_ports = (listener.getsockname()[1], int(grpc_address.rpartition(":")[2]) if grpc_address else 0)
+        require_not_self(settings.forward, own_ports)
         url = _url("http" if identity is None else "https", host, listener.getsockname()[1])
         if settings.prices is not None:
             prices.configure(settings.prices)
         prices.load()
         store = DuckDBStore.open(db_path)
         try:
-            intake = Intake(store, Path(f"{db_path}.ingest"))
+            intake = Intake(store, Path(f"{db_path}.ingest"), destinations=settings.forward)
             try:
                 reception = Reception(intake)
                 server = _Server(
@@ -205,9 +209,10 @@ def _opened(settings: Settings, db_path: Path, host: str, port: int, grpc_port: 
                         ssl_keyfile=identity and identity.key_path,
                     )
                 )
-                yield Collector(
-                    url, db_path, store, intake, server, listener, reception, settings, identity, grpc_address
-                )
+                with pruning(store, days=settings.retention_days, size=settings.retention_size):
+                    yield Collector(
+                        url, db_path, store, intake, server, listener, reception, settings, identity, grpc_address
+                    )
             finally:
                 intake.stop()
                 # Before the file is let go, for the next collector on it writes a note of its own.

@@ -1,8 +1,9 @@
 """The write-ahead log: request bodies on disk before they are acknowledged, many to one `fdatasync`.
 
 A segment file is a magic line and records, each a header (length, CRC, sequence, what the body is) and the body as it
-came. A segment is deleted once the store has landed its last sequence; the rest is replayed at the next start. A record
-cut short by a crash was never acknowledged, so reading stops there.
+came. A segment is deleted once nobody needs its last sequence any more: the store has landed it, and every destination
+has it. The rest is replayed at the next start. A record cut short by a crash was never acknowledged, so reading stops
+there.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import logging
 import os
 import struct
 import threading
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
+from tierwise.errors import TierwiseError
 from tierwise.ingest.otlp import JSON, PROTOBUF, MediaType, Payload, Signal
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,8 @@ _ENCODINGS: Final = ("", "gzip", "deflate", "zstd")
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """A segment is closed when it has grown past this."""
+SEGMENT_S: Final = 600.0
+"""So is one that was opened this long ago, so that what it holds is about as old as its last change."""
 _PROBE_BYTES: Final = 64 * 1024
 """Room for some batches: less would say that all is well just before the next one fails."""
 
@@ -55,11 +60,27 @@ class Durable:
     body: Body
     payload: Payload
 
+    @property
+    def record_bytes(self) -> int:
+        """What it takes on disk."""
+        return _HEADER.size + len(self.body.content)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSegment:
+    """A segment that nothing is appended to any more, and that somebody still needs."""
+
+    path: Path
+    size: int
+    last_sequence: int
+
 
 @dataclass(slots=True)
 class _Segment:
     path: Path
     descriptor: int
+    opened_at: float
+    """By the monotonic clock."""
     size: int
     last_sequence: int
 
@@ -73,9 +94,11 @@ class WriteAheadLog:
         *,
         next_sequence: int,
         on_durable: Callable[[Durable], None],
+        kept: Iterable[ClosedSegment] = (),
         segment_bytes: int = SEGMENT_BYTES,
+        segment_s: float = SEGMENT_S,
     ) -> None:
-        """Open the log in `folder` for appending; what is there must have been read and removed.
+        """Open the log in `folder` for appending; what is there must have been read, and removed unless it is `kept`.
 
         Args:
             next_sequence: above every sequence ever given out.
@@ -86,19 +109,20 @@ class WriteAheadLog:
         self._next_sequence = next_sequence
         self._on_durable = on_durable
         self._segment_bytes = segment_bytes
+        self._segment_s = segment_s
         self._segment: _Segment | None = None
-        self._closed: list[_Segment] = []
+        self._closed: list[ClosedSegment] = list(kept)
         self._pending: list[tuple[Body, Payload, Future[int]]] = []
         self._changed = threading.Condition()
         self._stopping = False
         self._trouble: str | None = None
-        self._landed = next_sequence - 1
+        self._released = 0
         self._thread = threading.Thread(target=self._run, name="tierwise-wal", daemon=True)
         self._thread.start()
 
     @property
     def size_bytes(self) -> int:
-        """Bytes on disk that the store has not landed, or whose segment is still in use."""
+        """Bytes on disk that somebody still needs, or whose segment is still in use."""
         with self._changed:
             current = self._segment.size if self._segment is not None else 0
             return current + sum(segment.size for segment in self._closed)
@@ -140,17 +164,17 @@ class WriteAheadLog:
             self._changed.notify()
         return future
 
-    def landed(self, sequence: int) -> None:
-        """Everything up to `sequence` is in the store: segments that hold nothing later are deleted."""
+    def release(self, sequence: int) -> None:
+        """Nobody needs anything up to `sequence`: segments that hold nothing later are deleted."""
         with self._changed:
-            self._landed = sequence
+            self._released = max(self._released, sequence)
             done = [segment for segment in self._closed if segment.last_sequence <= sequence]
             self._closed = [segment for segment in self._closed if segment.last_sequence > sequence]
         for segment in done:
             segment.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Write what is pending and stop. Segments that hold what is landed later go with `landed()`."""
+        """Write what is pending and stop. Segments that hold what is needed longer go with `release()`."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -189,7 +213,10 @@ class WriteAheadLog:
         for entry, future in durable:
             self._on_durable(entry)
             future.set_result(entry.sequence)
-        if self._segment is not None and self._segment.size >= self._segment_bytes:
+        segment = self._segment
+        if segment is not None and (
+            segment.size >= self._segment_bytes or time.monotonic() - segment.opened_at >= self._segment_s
+        ):
             self._roll()
 
     def _write_durably(self, content: bytes, first_sequence: int, last_sequence: int) -> None:
@@ -205,7 +232,7 @@ class WriteAheadLog:
     def _open_segment(self, first_sequence: int) -> _Segment:
         path = self._folder / f"{first_sequence:020d}.segment"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-        segment = _Segment(path, descriptor, len(_MAGIC), 0)
+        segment = _Segment(path, descriptor, time.monotonic(), len(_MAGIC), 0)
         with self._changed:
             self._segment = segment
         os.write(descriptor, _MAGIC)
@@ -228,11 +255,11 @@ class WriteAheadLog:
             segment, self._segment = self._segment, None
             if segment is None:
                 return
-            self._closed.append(segment)
-            landed = self._landed
+            self._closed.append(ClosedSegment(segment.path, segment.size, segment.last_sequence))
+            released = self._released
         os.close(segment.descriptor)
-        if segment.last_sequence <= landed:
-            self.landed(landed)
+        if segment.last_sequence <= released:
+            self.release(released)
 
 
 def encode(sequence: int, body: Body) -> list[bytes]:
@@ -267,23 +294,60 @@ def segment_paths(folder: Path) -> list[Path]:
 
 def read_segment(path: Path) -> SegmentContent:
     """The records of one segment."""
-    content = path.read_bytes()
     bodies: list[tuple[int, Body]] = []
-    if not content.startswith(_MAGIC):
-        return SegmentContent((), damaged=not _MAGIC.startswith(content))
-    position = len(_MAGIC)
-    while position + _HEADER.size <= len(content):
-        length, crc, sequence, signal, kind, encoding = _HEADER.unpack_from(content, position)
-        start = position + _HEADER.size
-        if start + length > len(content):
-            break
-        body = content[start : start + length]
-        bare_header = content[position : position + 4] + bytes(4) + content[position + 8 : start]
-        if zlib.crc32(body, zlib.crc32(bare_header)) != crc:
+    with path.open("rb") as file:
+        try:
+            begin_segment(file)
+            while (header := read_header(file)) is not None:
+                bodies.append((header.sequence, read_body(file, header)))
+        except DamagedSegment:
             return SegmentContent(tuple(bodies), damaged=True)
-        bodies.append((sequence, Body(_SIGNALS[signal], _KINDS[kind], _ENCODINGS[encoding], body)))
-        position = start + length
     return SegmentContent(tuple(bodies), damaged=False)
+
+
+class DamagedSegment(TierwiseError):
+    """What a segment holds from here on is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before a body in a segment."""
+
+    sequence: int
+    size: int
+    """Bytes of the record, this header included."""
+    end: int
+    """Where in the file the record ends."""
+    content: bytes
+
+
+def begin_segment(file: BinaryIO) -> None:
+    """Go to the first record. Raises DamagedSegment when the file is no segment."""
+    magic = file.read(len(_MAGIC))
+    if not _MAGIC.startswith(magic):
+        raise DamagedSegment("this is no write-ahead segment")
+
+
+def read_header(file: BinaryIO) -> Header | None:
+    """The header of the record that `file` is at; None, and the file where it was, without a whole record."""
+    start = file.tell()
+    content = file.read(_HEADER.size)
+    if len(content) == _HEADER.size:
+        size = _HEADER.size + int.from_bytes(content[:4], "little")
+        if start + size <= os.fstat(file.fileno()).st_size:
+            return Header(int.from_bytes(content[8:16], "little"), size, start + size, content)
+    file.seek(start)
+    return None
+
+
+def read_body(file: BinaryIO, header: Header) -> Body:
+    """The body after a header. Raises DamagedSegment when it does not match its CRC."""
+    content = file.read(header.size - _HEADER.size)
+    _, crc, _, signal, kind, encoding = _HEADER.unpack(header.content)
+    bare_header = header.content[:4] + bytes(4) + header.content[8:]
+    if zlib.crc32(content, zlib.crc32(bare_header)) != crc:
+        raise DamagedSegment(f"record {header.sequence} does not match its checksum")
+    return Body(_SIGNALS[signal], _KINDS[kind], _ENCODINGS[encoding], content)
 
 
 def _not_written(error: Exception) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tierwise import evaluations, prices
 from tierwise.errors import SettingsError
 from tierwise.firewall import firewall
-from tierwise.instrumentation import _wrap, dropped, metrics, pricing
+from tierwise.instrumentation import _wrap, dropped, later, metrics, pricing
 from tierwise.instrumentation.content_capture import capture_of
 from tierwise.instrumentation.export import forget_parent
 from tierwise.instrumentation.redaction import Redactor
@@ -74,7 +74,6 @@ def instrument(
     prices.configure(resolved.prices)
     router = _started_router(resolved, policy)
     uninstrument()
-    prices.warm_up()
     evaluations.configure(resolved)
     _wrap.activate(
         Runtime(
@@ -130,6 +129,8 @@ def uninstrument() -> None:
     if runtime is None:
         return
     _wrap.deactivate()
+    with firewall("completing calls"):
+        later.complete_waiting()
     if runtime.router is not None:
         runtime.router.stop()
     if runtime.events is not None:
@@ -156,6 +157,7 @@ def flush(timeout_s: float = 10.0) -> bool:
     with firewall("flushing"):
         ended = dropped.wait_until_finished(timeout_s)
         made = runtime.shadows.drain(left_s())
+        later.complete_waiting()
         priced = pricing.wait_until_settled(left_s())
         scored = evaluations.drain(left_s())
         return runtime.deliver(left_s()) and ended and made and priced and scored
@@ -179,5 +181,6 @@ def _begin_in_child() -> None:
         if (runtime := _wrap.active_runtime()) is not None:
             if runtime.events is not None:
                 runtime.events.forget_parent()
-            # The thread that was loading the price list stayed with the parent.
-            prices.warm_up()
+            if runtime.has_observed:
+                # The thread that was loading the price list stayed with the parent.
+                prices.warm_up()

@@ -16,7 +16,7 @@ from opentelemetry import metrics, trace
 from tierwise import semconv as sc
 from tierwise.errors import SettingsError
 from tierwise.firewall import firewall
-from tierwise.instrumentation import dropped, pricing
+from tierwise.instrumentation import dropped, later, pricing
 from tierwise.otlp_delivery import (
     collector_headers,
     is_disabled,
@@ -259,6 +259,7 @@ def flush_at_exit() -> None:
     timeout_ms = int(FLUSH_AT_EXIT_S * 1000)
     with firewall("finishing calls at exit"):
         dropped.wait_until_finished(0.5)
+        later.complete_waiting()
     pricing.give_up_waiting()
     for processor, exporter in _processors:
         with firewall("delivering spans at exit"):
@@ -277,6 +278,7 @@ def flush_at_exit() -> None:
 def forget_parent() -> None:
     """In a forked child, leave the parent's connections and unfinished calls to the parent."""
     dropped.forget_parent()
+    later.forget_parent()
     pricing.forget_waiting()
     for _, exporter in _processors:
         exporter.forget_connections()

@@ -18,7 +18,7 @@ from tierwise import semconv as sc
 from tierwise.attributes import to_attributes
 from tierwise.call import Call, Cost, Decision, Usage
 from tierwise.firewall import firewall
-from tierwise.instrumentation import completion_hook, orders, pricing
+from tierwise.instrumentation import completion_hook, later, orders, pricing
 from tierwise.instrumentation.content_capture import NOTHING, Captured
 from tierwise.instrumentation.follow_up import follow_up
 from tierwise.instrumentation.request import Outgoing
@@ -172,10 +172,10 @@ class Observation:
                     with firewall("emitting a call's events"):
                         events.emit(call, captured, self.span, failure, ended_ns)
 
-            if answer.billed_later is not None:
-                orders.remember(answer.id, request)
-                close(None, answer.billed_later)
-            else:
+            def settle() -> None:
+                if answer.billed_later is not None:
+                    close(None, answer.billed_later)
+                    return
                 region = text(answer.region) or self.outgoing.endpoint.region
                 if region is not None:
                     answer.extra[sc.INFERENCE_REGION] = region
@@ -185,6 +185,10 @@ class Observation:
                     ),
                     close,
                 )
+
+            if answer.billed_later is not None:
+                orders.remember(answer.id, request)
+            later.complete(settle, self._runtime.provider)
             if answer.complete and failure is None and answer.error_type is None:
                 follow_up(self._runtime, self, answer)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 
+from tierwise import prices
 from tierwise import semconv as sc
 from tierwise.call import Call
 from tierwise.firewall import firewall
@@ -64,11 +65,26 @@ class Runtime:
             return set_up_exporting(self.settings)
         return False
 
+    @property
+    def has_observed(self) -> bool:
+        """Whether a call was observed."""
+        return "tracer" in vars(self)
+
     @cached_property
     def tracer(self) -> trace.Tracer:
-        """Makes the spans of calls."""
+        """Makes the spans of calls.
+
+        With the first of them the price list begins to load: an app that calls no model need not carry it.
+        """
         _ = self.owns_provider
+        prices.warm_up()
         return trace.get_tracer(sc.SCOPE_NAME, version("tierwise"), self._tracer_provider)
+
+    @cached_property
+    def provider(self) -> trace.TracerProvider:
+        """Whose spans calls are."""
+        _ = self.owns_provider
+        return self._tracer_provider or trace.get_tracer_provider()
 
     def meters(self, now_ns: int) -> Meters | None:
         """The instruments; None while the app has no MeterProvider. One that it sets up later is found in a second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tierwise import prices
 from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
 from tierwise.evidence.portfolio import Selection
-from tierwise.evidence.power import MOST_PAIRS
-from tierwise.evidence.retention import Certificate, expected_pairs
+from tierwise.evidence.power import Plan, plan
+from tierwise.evidence.retention import Certificate
 from tierwise.recommend.ladder import Rung, compatibility, ladder, models_to_try, proposed, tokens_of
 from tierwise.recommend.recommendation import (
     DECIDED,
@@ -208,8 +209,8 @@ def _recommendation(
     predicted: Prediction | NotEnoughData = NotEnoughData(0, ENOUGH, "scored pairs")
     if evidence is not None and evidence.n >= ENOUGH:
         predicted = prediction(outcome, traffic, shadowed, as_of=now, rule=place, from_model=scope.request_model)
-    plan = [outcome.plan[number] for number in outcome.of_rule(place)]
-    direct = next((move for move in plan if move.from_model == scope.request_model), None)
+    moved = [outcome.plan[number] for number in outcome.of_rule(place)]
+    direct = next((move for move in moved if move.from_model == scope.request_model), None)
     pricing = Pricing(at_ns=int(now.timestamp() * 1e9))
     return Recommendation(
         id=proposal.id,
@@ -233,7 +234,7 @@ def _recommendation(
         compatibility=compatibility(item.traffic, scope.provider, scope.request_model, proposal.target, now=now),
         assumptions=(
             *(() if months is None else (f"a month is 30 days like the last {view.window_days:.3g}",)),
-            *assumptions_of((), plan, pricing),
+            *assumptions_of((), moved, pricing),
             "scores and token counts come from calls that can be shadowed, which leaves out calls with tools",
             *spent.uncounted,
         ),
@@ -280,33 +281,52 @@ def _evidence_state(evidence: Tried | None, saving: Estimate | NotEnoughData, *,
 
 
 def _needed(proposal: _Proposal, view: _View, *, certified: bool) -> Needed:
+    """The plan that certifies it, at the present traffic and sampling rate."""
     item, evidence = proposal.slice, proposal.evidence
-    if certified:
-        pairs: int | None = 0
-    elif evidence is None or evidence.n < ENOUGH:
-        at_equal_quality = pairs_at_equal_quality(view.rho, view.alpha)
-        have = 0 if evidence is None else evidence.n
-        pairs = None if at_equal_quality is None else max(at_equal_quality - have, ENOUGH - have)
-    else:
-        pairs = evidence.certificate.pairs_needed
-        if pairs is not None and pairs > MOST_PAIRS:
-            pairs = None
     candidates = view.policy.shadow.candidates.get(item.scope.request_model, ())
     sample = view.policy.shadow.sample / len(candidates) if proposal.target in candidates else 0.0
-    calls_a_day = item.calls / view.window_days
+    if certified:
+        return Needed(0, Decimal(0), 0.0, sample)
+    if evidence is None or not len(evidence.rows):
+        forecast = _at_equal_quality(view.rho, view.alpha)
+    else:
+        pairs, rows = view.scored.pairs, evidence.rows
+        forecast = plan(
+            pairs.weak_score[rows],
+            pairs.strong_score[rows],
+            rho=view.rho,
+            alpha=view.alpha,
+            weight=pairs.weight[rows],
+            cluster=pairs.block[rows],
+            calls_per_day=0.0,
+            sample=0.0,
+            usd_per_pair=None,
+            seed=view.seed,
+        )
+    more = forecast.pairs
+    if isinstance(more, NotEnoughData):
+        return Needed(None, None, None, sample, chance=forecast.chance)
     price_ratio = next((rung.price_ratio for rung in proposal.rungs if rung.model == proposal.target), None)
     cost_usd = None
-    if pairs is not None and price_ratio is not None:
+    if price_ratio is not None:
         per_call = item.spend_usd / max(item.traffic.count(item.traffic.priced), 1)
-        cost_usd = (per_call * pairs * Decimal(str(price_ratio))).quantize(Decimal("1e-6"))
-    days = pairs / (calls_a_day * sample) if pairs is not None and sample > 0.0 else None
-    return Needed(pairs, cost_usd, days, sample)
+        cost_usd = (per_call * int(more.value) * Decimal(str(price_ratio))).quantize(Decimal("1e-6"))
+    a_day = item.calls / view.window_days * sample
+    return Needed(
+        pairs=int(more.value),
+        cost_usd=cost_usd,
+        days=more.value / a_day if a_day > 0.0 else None,
+        sample=sample,
+        pairs_low=int(more.low),
+        pairs_high=int(more.high) if math.isfinite(more.high) else None,
+        chance=forecast.chance,
+    )
 
 
 @lru_cache(maxsize=16)
-def pairs_at_equal_quality(rho: float, alpha: float) -> int | None:
-    """What a certificate takes before any pair has been seen."""
-    return expected_pairs(1.0, rho=rho, alpha=alpha)
+def _at_equal_quality(rho: float, alpha: float) -> Plan:
+    """What certification takes before any pair has been scored."""
+    return plan([], [], rho=rho, alpha=alpha, calls_per_day=0.0, sample=0.0, usd_per_pair=None, seed=0)
 
 
 def _missing(
@@ -327,7 +347,9 @@ def _missing(
         )
     elif needed.pairs:
         rate = "at equal quality" if scored < ENOUGH else "at the rates seen so far"
-        lines.append(f"about {needed.pairs:,} more scored pairs, {rate}")
+        most = "no end" if needed.pairs_high is None else f"{needed.pairs_high:,}"
+        span = "" if needed.pairs_low is None else f" ({needed.pairs_low:,} to {most})"
+        lines.append(f"about {needed.pairs:,} more scored pairs{span}, {rate}")
     if needed.sample == 0.0:
         lines.append(
             f"no call is shadowed by {proposal.target}: name it in the policy's [shadow.candidates] for "

@@ -62,6 +62,12 @@ class Needed:
     """At the present traffic and sampling rate; None while nothing is sampled."""
     sample: float
     """Share of the calls that are shadowed by the target."""
+    pairs_low: int | None = None
+    """Four fifths of the forecasts lie between these; None when not forecast."""
+    pairs_high: int | None = None
+    """None when more than a tenth of the forecasts never end."""
+    chance: float | None = None
+    """Share of the forecasts that certify at all."""
 
 
 @dataclass(frozen=True, slots=True)

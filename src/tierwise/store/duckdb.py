@@ -12,11 +12,12 @@ import duckdb
 import pyarrow as pa
 
 from tierwise.errors import QueryError, StoreError, StoreLocked
-from tierwise.store import PolicyRecord, landing, migrations, named, records, sandbox
+from tierwise.store import PolicyRecord, landing, migrations, named, records, retention, sandbox
 
 if TYPE_CHECKING:
     from tierwise.call import Evaluation
     from tierwise.store.landing import Landed
+    from tierwise.store.retention import Removed
     from tierwise.store.rows import CallRecord, SpanRecord
 
 _CONFIG: Final[dict[str, Any]] = {
@@ -171,6 +172,21 @@ class DuckDBStore:
         with self.cursor() as cursor:
             ((sequence,),) = cursor.execute("SELECT sequence FROM landed").fetchall()
         return int(sequence)
+
+    def delete_oldest(self, before_ns: int, *, limit: int) -> Removed:
+        """Delete in one transaction; see `retention.delete_oldest()`."""
+        with self._transaction() as cursor:
+            return retention.delete_oldest(cursor, before_ns, limit=limit)
+
+    def oldest_share_ends(self, share: float) -> int | None:
+        """See `retention.oldest_share_ends()`."""
+        with self.cursor() as cursor:
+            return retention.oldest_share_ends(cursor, share)
+
+    def data_bytes(self) -> int:
+        """Bytes of the file that hold rows; see `retention.data_bytes()`. 0 in memory."""
+        with self.cursor() as cursor:
+            return retention.data_bytes(cursor)
 
     def checkpoint(self) -> None:
         """Move what the engine's own log holds into the file."""

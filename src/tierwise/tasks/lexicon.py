@@ -36,13 +36,18 @@ WORDS: Evidence = {
         3.0: "classify|classifies|classification task|entailment|sentiment|positive or negative|negative or positive"
         "|true or false|yes or no|spam|toxic|hate speech|paraphrase each other|mean the same|same meaning"
         "|detect the language|identify the language|language identification|same thing|best describes|klassifiziere"
-        "|classifie|clasifica|classifica|classifique|stance|sarcastic",
+        "|classifie|clasifica|classifica|classifique|stance|sarcastic|triage|exactly one category|possible intents"
+        "|intent of|one queue|community guidelines|content policy|safe or unsafe|ordne|einer kategorie|étiquette"
+        "|détermine l intention|catégorise|categoriza|clasificar|intención|etiqueta|assegna|etichetta|categorize a"
+        "|classificar|intenção",
         2.0: "category|categories|categorize|categorise|label|labels|labelled|labeled|intent|polarity|duplicate"
         "|duplicates|whether|neutral|contradicts|contradict|hypothesis|premise|determine if|decide if|detect if"
         "|tell if|indicate if|moderator|moderation|violates|fraudulent|exactly one of|one of the following|belongs to"
         "|stereotype|offensive|appropriate or not|acceptable|yes otherwise|otherwise no|respond with yes|answer yes"
         "|plausible|expresses|expressed|expressing|feel about|good or bad|bad or good|reviewer|viewer|asking for"
-        "|asking about|rating|stars|respond with true|true otherwise|kategorie|catégorie|categoría|categoria",
+        "|asking about|rating|stars|respond with true|true otherwise|kategorie|catégorie|categoría|categoria"
+        "|kategorien|stimmung|catégories|sentiments|categorías|sentimiento|categorie|sentimento|categorias|intents"
+        "|one of these categories|either positive",
         1.0: "predict|detect|flag|assign|topic|genre|choose|pick|review|star|option|options|belong|urgency|priority"
         "|queue|identify whether|are these|section|recommend this|tone|agree|disagree|unfavorable|favorable"
         "|this review|valid or|invalid|allowed|likely|emotion|emotions|bias|biases|output 1|output 0|return 1"
@@ -53,24 +58,30 @@ WORDS: Evidence = {
         "|as a judge|assistant a|assistant b|two responses|two assistants|response a|response b|which response"
         "|which answer is better|model response|model's response|ground truth|reference answer|rubric|grading|grader"
         "|evaluation criteria|quality of the response|responses of an ai|responses provided by|grade the"
-        "|candidate answers|predicted answer|correct answer is|submitted answer|llm output",
+        "|candidate answers|predicted answer|correct answer is|submitted answer|llm output|supported by the context"
+        "|supported or unsupported|which one is better|better answer|select the next role|should act next"
+        "|worker to act|reference solution|meets the criteria|pass or fail",
         2.5: "judge|verdict|evaluator|you evaluate|evaluate responses|evaluate the response|evaluate the answer"
         "|evaluate the quality|relevance score|is relevant|relevant to the query|relevant to the question|scale of 1"
         "|scale from 1|score from 1|score between|rate the|tie|helpfulness|harmlessness|faithful|faithfulness"
         "|groundedness|hallucination|route the|router|routes|select the best|select the most|which tool|which expert"
         "|which agent|next speaker|select the next|rank the|rerank|pairwise|is better|against a reference"
-        "|against the reference|criteria|bewerte|évalue|evalúa|valuta",
+        "|against the reference|criteria|bewerte|évalue|evalúa|valuta|how relevant|route the question|right handler"
+        "|route each|you check answers|unsupported|scale from 0|scale of 0|grounded in the|hallucinated",
         1.0: "score|scores|justification|grade|compare|relevance|relevant|responses|response|correctness|evaluate"
         "|candidates",
     },
     "extraction": {
         3.0: "extract|extracts|extracting|extraction|named entities|named entity|entities|triples|key phrases"
         "|keyphrases|pull out|knowledge graph|parse the|parts-of-speech|pos tag|pos tags|part of speech|extrahiere"
-        "|extrais|extraire|extrae|extraer|estrai|extraia|action items|json schema|all mentions|every mention",
+        "|extrais|extraire|extrae|extraer|estrai|extraia|action items|json schema|all mentions|every mention"
+        "|fill in the form|form fields|line items|purchase order|missing values|extrahieren|entnimm|extrair|estrarre"
+        "|extraer todos",
         2.0: "mentioned in|mentioned|fields|schema|attributes|key-value|slots|list all|find all|identify all"
         "|every person|locations and|dates|invoice|resume|phone number|email addresses|use null|null if"
         "|subject and object|span|spans|noun phrase|noun phrases|keywords|phrases that|highlight|owners|out of the"
-        "|from the following text|details on",
+        "|from the following text|details on|fill in|structured data|return json|as json|into json|invoice number"
+        "|due date|vendor|key-value pairs",
         1.0: "identify|from the text|values found|collect|json|document|contract|name of the|names of|entity"
         "|medications|relation|quote|copy|listing|capture",
     },
@@ -78,7 +89,9 @@ WORDS: Evidence = {
         3.5: "summarize|summarise|summarizes|summarizing|summarized|summary|summaries|summarization|tldr|tl dr|tl;dr"
         "|recap|nutshell|condense|sum up|fasse zusammen|zusammenfassung|fasse|résume|résumé|resume el|resumir|resumen"
         "|resuma|resumo|riassumi|riassunto|boils down|main points|key points|key takeaways|main takeaways|takeaways"
-        "|gist|synopsis|meeting minutes|shorten this|distill|abstract for",
+        "|gist|synopsis|meeting minutes|shorten this|distill|abstract for|release notes|handover note|handoff note"
+        "|status update|digest|zusammenfassen|résumer|synthèse|síntesis|sintesi|riassumere|sintetizza|sintetize"
+        "|call summary",
         2.0: "minutes|highlights|overview of|main idea|main ideas|headline for|title for this|one sentence"
         "|single sentence|few words|bullet points|short form|essentials|concise summary|abstract|brief overview"
         "|one-sentence|synthesize these",
@@ -90,10 +103,14 @@ WORDS: Evidence = {
         "|knowledge base|based on the passage|based on the text|answer is present|not in the context|cite the source"
         "|above context|reading comprehension|contains an answer|contains the answer|grounded answer|answer from the"
         "|following information to answer|article and answer|following conversation and answer|use it to answer"
-        "|based on the following|answer the above question|answer the question based|answer based on",
+        "|based on the following|answer the above question|answer the question based|answer based on"
+        "|use the documents|documents to answer|use the context|provided documents|anhand des|folgenden textes"
+        "|basierend auf|d après le|selon le texte|à partir du texte|según el texto|basándote en|in base al"
+        "|com base no|de acordo com o texto|answer only from|if the answer is not",
         2.0: "according to the|given the following|unanswerable|answerable|insufficient information|no answer"
         "|outside knowledge|when answering|article and|refer to the|notes only|citations|documents provided"
-        "|supporting facts|kontext|contexte|contexto|contesto|excerpts|chunks|documentation|question about the",
+        "|supporting facts|kontext|contexte|contexto|contesto|excerpts|chunks|documentation|question about the"
+        "|document ids|cite the document|outside the context",
         1.2: "context|passage|excerpt|paragraph|following article|read the|background|situation|text above",
         0.6: "question|document|article|provided|facts|fact|information|sources|dialogue",
     },
@@ -112,18 +129,22 @@ WORDS: Evidence = {
         "|regular expression|dockerfile|kubernetes|bash|powershell|pandas|numpy|leetcode|refactor|unit test"
         "|unit tests|source code|this code|some code|code review|pull request|stack trace|traceback|docstring|cypher"
         "|graphql|swift|kotlin|dataframe|vba|dax|assertion|codebase|function body|programming|programmer"
-        "|software engineer",
+        "|software engineer|postgresql|mysql|sqlite|bigquery|pyspark|terraform|kubectl|ansible|pytest|junit|jest"
+        "|eslint|monorepo|python-funktion|python-skript|quellcode|excel formula|stacktrace|node.js|npm|github|dbt",
         2.0: "code|script|function that|function to|def|class below|class that|debug|debugging|bug|compile|compiler"
         "|api|endpoint|json to|algorithm|shell|command line|query that|programm|implement|diff|commit|repository"
         "|method to|react component|import|const|async|boolean|array|println|return type|snippet|pseudocode"
-        "|table schema|database|columns|create table|select from|xml|yaml|terminal|linux",
+        "|table schema|database|columns|create table|select from|xml|yaml|terminal|linux|skript|programmiere|código"
+        "|codice|linter|docker|schema orders|unit-test",
         1.0: "function|program|component|variable|executed|execute|executing|class|library|module|input output|parse",
     },
     "math": {
         3.5: "equation|equations|solve for|derivative|integral|probability|calculate|compute|math|mathematical"
         "|mathematics|arithmetic|algebra|geometry|theorem|prove that|polynomial|how many|how much|word problem|frac"
         "|sqrt|perimeter|area of|triangle|rectangle|multiply|multiplied|divided|subtract|percent|integers|berechne"
-        "|calcule|calcula|calcola|matrix|logarithm|remainder|least common|cdot|rechne|digit",
+        "|calcule|calcula|calcola|matrix|logarithm|remainder|least common|cdot|rechne|digit|average speed|how far"
+        "|how fast|zinseszins|prozent|wie viele|wie viel|pourcentage|combien|porcentaje|cuánto|cuántos|percentuale"
+        "|quanti|porcentagem|quantos|berechnen|calculer|calcular|calcolare",
         2.0: "solve|sum of|product of|average|ratio|square|cubic|number of|prime|evaluate the|function f|let x"
         "|value of|numerical|convert the units|plus|minus|fraction|angle|circle|decimal|radius|velocity|addition"
         "|subtraction|multiplication|division|sum|difference of|simplify the expression|converted to|final number"
@@ -136,7 +157,8 @@ WORDS: Evidence = {
         4.5: "translate|translates|translated|translating|translation|translations|translator|übersetze|übersetzen"
         "|übersetzung|traduis|traduire|traduction|traduce|traducir|traducción|traduci|traduzione|traduza|traduzir"
         "|tradução|localise|localize|transliterate|say this in|into english|into french|into german|into spanish"
-        "|into chinese|into japanese|from english to",
+        "|into chinese|into japanese|from english to|ins englische|ins deutsche|ins französische|ins spanische"
+        "|al inglés|al español|in inglese|in italiano|para o inglês|para o português",
         0.7: "english|french|german|spanish|italian|portuguese|chinese|japanese|korean|arabic|hindi|russian|dutch"
         "|polish|turkish|persian|language|languages|idiom|proverb|subtitle|literal|bilingual",
     },
@@ -146,7 +168,10 @@ WORDS: Evidence = {
         "|grammatical errors|more formal|more polite|more professional|standalone question|simplify this"
         "|simplify the text|improve the following|improve drafts|reformat|redact|anonymize|placeholders|umschreibe"
         "|schreibe um|reformule|corrige|reescribe|reescreva|riscrivi|same meaning as|without changing the meaning"
-        "|better search query|copy edit|first person to",
+        "|better search query|copy edit|first person to|easier to read|easy to read|plain language"
+        "|polite and professional|tone of voice|paragraph shorter|text shorter|make it shorter|sounds polite"
+        "|korrigiere|formuliere|umformulieren|orthographe|grammaire|ortografía|gramática|correggi|corregir|ortografia"
+        "|grammatica|corrija|reescrever|reformule a",
         2.0: "grammar|spelling|misspelling|misspelled|polish|fluent|fluency|tone of|style and consistency|edit the"
         "|make it more|clearer|disfluent|modify|alter|change the text|change the tense|replace all|simplified|simpler"
         "|retains|preserving|follow up question|convert the sentence|correct spelling|inclusive"
@@ -160,7 +185,8 @@ WORDS: Evidence = {
         "|short story|social media|product description|press release|screenplay|novel|gedicht|poème|poema|poesia"
         "|itinerary|creative|creatively|recipe|metaphor|rap|ideas for|write an article|synthetic|cover|campaign"
         "|movie plot|construct a question|write a question|search queries|write questions|create questions"
-        "|creating questions",
+        "|creating questions|linkedin post|instagram|ad copy|landing page copy|subject line|subject lines"
+        "|follow-up questions|blogartikel|blogbeitrag|article de blog|artículo|articolo|artigo",
         2.0: "compose|invent|imagine|speech|script for|tweet|headline|newsletter|suggest titles|names for|plan a"
         "|write a sentence|write a dialogue|generate a sentence|biography|complete the|continue the|expand the"
         "|plausible|implausible|storyline|predict the next|next sentence|generate text|craft|caption|advertisement"
@@ -174,7 +200,9 @@ WORDS: Evidence = {
         3.5: "chat with|talk to me|friendly companion|companion|virtual assistant|chatbot|chat model|role play"
         "|roleplay|role-play|break character|pretend to be|pretend|want you to act as|language partner"
         "|conversation going|friendly conversation|between a human and an ai|how are you|knowledge cutoff"
-        "|do not reveal these|next message|chat history|helpful honest|honest and harmless",
+        "|do not reveal these|next message|chat history|helpful honest|honest and harmless|stay in character"
+        "|that s all for|wie geht s|wie geht es|ça va|qué tal|come stai|tudo bem|guten morgen|buenos días|buongiorno"
+        "|bom dia|good morning|good night|goodbye",
         2.0: "you play|act as my|act as an|interviewer|friendly|talkative|greeting|hello|hi|hey|thanks"
         "|customer support agent|stay on topic|built by|developed by|yes and|as a friend|reply to the"
         "|dialogue generation|chit-chat|listener|current date|decline|persona",
@@ -195,7 +223,7 @@ WORDS: Evidence = {
         "|fallacies|syllogism|root cause|trade-offs|tradeoffs|reason carefully|chain of thought|sub-questions"
         "|threat analysis|strategy analyst|riddle|riddles|inference|counterfactual|hypotheses|valid schedule"
         "|must be true|truth value|logically|reasoning task|think through|work through|schritt für schritt"
-        "|étape par étape|paso a paso",
+        "|étape par étape|paso a paso|weigh the evidence|each hypothesis",
         2.0: "analyze the|analyse the|assess the|constraints|causal|cause and effect|caused|evaluate the trade"
         "|deduction|reasoning|reason|sequence|consecutive|occurrences|position of|sort|sorted|reverse|vowels|elements"
         "|arranged|crossword|analogy|conclude|hidden assumptions|decompose|break down|break the|list of integers"
@@ -208,7 +236,7 @@ WORDS: Evidence = {
 
 LEADS: Evidence = {
     "classification": {
-        2.5: "classify|categorize|categorise|label|tag",
+        2.5: "classify|categorize|categorise|label|tag|triage|ordne|assegna|classificare",
         1.0: "is|are|does|do|did|determine|decide|detect|choose|pick|indicate|select|verify|flag|assign|predict|would"
         "|was",
     },
@@ -216,12 +244,12 @@ LEADS: Evidence = {
         2.0: "judge|grade|rate|score|rank|evaluate|route",
     },
     "extraction": {
-        3.0: "extract|parse",
+        3.0: "extract|parse|extrahiere|extrais|extrae|estrai|extraia",
         1.5: "list|find|identify|get|pull|read|locate",
         0.5: "return|output|name",
     },
     "summarization": {
-        3.0: "summarize|summarise|condense|shorten|recap|sum",
+        3.0: "summarize|summarise|condense|shorten|recap|sum|fasse|résume|resume|resuma|riassumi",
         1.0: "distill|tl",
     },
     "question_answering_context": {
@@ -238,14 +266,16 @@ LEADS: Evidence = {
         1.5: "fix|complete|convert|review",
     },
     "math": {
-        2.5: "calculate|compute|solve|prove|simplify|evaluate|factor|integrate|differentiate",
+        2.5: "calculate|compute|solve|prove|simplify|evaluate|factor|integrate|differentiate|berechne|calcule|calcula"
+        "|calcola",
         1.0: "find|let|if|what",
     },
     "translation": {
         3.0: "translate|translation|render|localise|localize|transliterate|übersetze|traduce|traduis|traduza",
     },
     "rewriting": {
-        3.0: "rewrite|rephrase|paraphrase|proofread|reword|reformat|simplify|edit|polish|redact",
+        3.0: "rewrite|rephrase|paraphrase|proofread|reword|reformat|simplify|edit|polish|redact|korrigiere|formuliere"
+        "|corrige|correggi|corrija|reformule",
         1.5: "fix|correct|change|replace|improve|make|convert|modify|turn",
     },
     "creative_generation": {
@@ -292,7 +322,7 @@ OBJECTS: Evidence = {
         4.0: "function|script|program|query|sql|class|regex|dockerfile|component|endpoint|test|tests|method|algorithm"
         "|code|app|application|website|macro|formula|html|css|api|command|parser|module|snippet|statement|python"
         "|javascript|funktion|fonction|función|funzione|função|webpage|database|cli|bot|server|expression|loop|struct"
-        "|workflow",
+        "|workflow|python-funktion|python-skript|skript|migration|unit-test|playbook|pipeline",
     },
     "math": {
         2.0: "equation|proof|calculation",
@@ -307,7 +337,8 @@ OBJECTS: Evidence = {
         3.5: "poem|story|essay|letter|email|e-mail|mail|post|article|song|speech|joke|slogan|tagline|blog|titles"
         "|names|ideas|plot|dialogue|dialog|scene|itinerary|recipe|biography|caption|headline|advertisement|tweet"
         "|persona|haiku|lyrics|queries|metaphor|gedicht|geschichte|poème|histoire|poema|historia|curriculum|budget"
-        "|syllabus|presentation|ad|campaign|proposal|resume|newsletter|outline|questions",
+        "|syllabus|presentation|ad|campaign|proposal|resume|newsletter|outline|questions|blogartikel|blogbeitrag"
+        "|anzeige|artikel|artículo|articolo|artigo|postagem|lettera|carta|lettre",
         2.5: "question|description|sentence|sentences|paragraph|list|plan|title|review|message|examples|conversation"
         "|claim|hypothesis|text|report",
     },

@@ -1,7 +1,8 @@
 """Scores of the task types for a prompt's text: one pass over its tokens, then a few rules on its structure.
 
-`TABLES` is where evidence by word comes from; a trained model is one more table in it. Scores are natural logs up to a
-constant, so their softmax is a probability.
+`TABLES` is where evidence by word comes from; a learned one is one more table in it. `benchmarks/tasks/train.py` prints
+what a learned table adds on sources it was not trained on, and the lexicon stands alone until it adds something there.
+Scores are natural logs up to a constant, so their softmax is a probability.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class TokenTable:
         damping = self.damping
         size = len(found)
         seen: set[str] = set()
+        led: set[str] = set()
         for position, entry in enumerate(map(self.entries.get, found)):
             if entry is None:
                 continue
@@ -70,7 +72,9 @@ class TokenTable:
                     evidence = ()
                 seen.add(token)
             if lead and (position == 0 or found[position - 1] in _BEFORE_LEAD):
-                evidence += lead
+                if (token := found[position]) not in led:
+                    evidence += lead
+                led.add(token)
             after = position + 1
             if phrases is not None and after < size and (begun := phrases.get(found[after])) is not None:
                 for rest, weights in begun:
@@ -157,6 +161,11 @@ def _ends_of_message(text: str) -> str:
     return f"{text[:cut]}\n{text[start:]}"
 
 
+def ends(instructions: str, message: str) -> str:
+    """What is read of the words: the head and tail of the instructions and of the message."""
+    return f"{_ends_of_instructions(instructions)}\n{_ends_of_message(message)}"
+
+
 _OPTIONS = re.compile(r"\n[ \t]*\(?A[).:] ?[^\n]+\n[ \t]*\(?B[).:]")
 _INSTRUCTION_HEADING = re.compile(
     r"\n#{1,6}[ \t]*(?:Instruction|Output|Response|Format|Requirement|Rule|Guideline|Constraint)"
@@ -169,7 +178,7 @@ _CODE_LINE = re.compile(
 # of characters, so that `re` skips quickly to where a match can begin.
 _FORMULA = re.compile(r"[-+*/=×÷^\\](?: [0-9(]|[0-9(](?<![-/].)|[a-z]{2}(?<=\\..))")
 _HOW_MUCH = re.compile(r"ow (?:many|much|long|old|far|tall|fast|big) ")
-_AMOUNTS = ("total", "percent", "altogether", "in all ")
+_AMOUNTS = ("% of ", "total", "percent", "altogether", "in all ")
 _NUMBER = re.compile(r"(?<![\n\d])\d+")
 """Not those that number the lines of a list."""
 _YES_NO = re.compile(r"(?:is|are|do|does|did|was|were|has|have|(?:would|can|could) (?!you|i )) ?\w")
@@ -249,16 +258,16 @@ def _add_structure(row: list[float], text: str, *, told: bool) -> None:
 def score_text(instructions: str, message: str) -> tuple[float, ...]:
     """One score a class, in the order of `CLASSES`, for instructions and a user message; either may be empty."""
     text = message.strip()
-    ends = f"{_ends_of_instructions(instructions)}\n{_ends_of_message(text)}"
-    found = tokenize(ends)
+    read = ends(instructions, text)
+    found = tokenize(read)
     total = [0.0] * len(CLASSES)
     for table in TABLES:
         row = [0.0] * len(CLASSES)
         table.add(row, found)
         total = [score + table.scale * added for score, added in zip(total, row, strict=True)]
-    if not ends.isascii():
+    if not read.isascii():
         for substring, index, weight in _SUBSTRINGS:
-            if substring in ends:
+            if substring in read:
                 total[index] = max(total[index], weight)
     if text:
         _add_structure(total, text, told=bool(instructions))

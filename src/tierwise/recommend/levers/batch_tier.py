@@ -20,7 +20,7 @@ def find(view: View) -> list[Lever]:
     """One a use case and model whose calls are marked as offline, or look as if nobody waited for them."""
     evidence = {
         (row["provider"], row["request_model"], row["use_case_id"]): row
-        for row in view.store.query("lever_use_cases", since=view.since, until=view.until).to_pylist()
+        for row in view.rows_of("lever_use_cases").to_pylist()
     }
     found: list[Lever] = []
     traffic = view.traffic

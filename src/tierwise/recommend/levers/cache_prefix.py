@@ -19,7 +19,7 @@ _SHORTEST_PREFIX = 1024
 
 def find(view: View) -> list[Lever]:
     """One a use case and model that sends its input uncached, at a provider that sells cache reads cheaper."""
-    table = view.store.query("lever_cache", units=UNITS, since=view.since, until=view.until)
+    table = view.rows_of("lever_cache", units=UNITS)
     spend = spend_of(view)
     found: list[Lever] = []
     for (provider, model, use_case_id), rows in by_use_case(table).items():

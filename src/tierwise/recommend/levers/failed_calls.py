@@ -8,7 +8,7 @@ from tierwise.recommend.levers.units import UNITS, amounts, by_use_case, spend_o
 
 def find(view: View) -> list[Lever]:
     """One a use case and model with billed failures."""
-    table = view.store.query("lever_waste", units=UNITS, since=view.since, until=view.until)
+    table = view.rows_of("lever_waste", units=UNITS)
     scopes = spend_of(view)
     found: list[Lever] = []
     for key, rows in by_use_case(table).items():

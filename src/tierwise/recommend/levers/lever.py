@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from tierwise.evidence.bootstrap import bootstrap_mean
 from tierwise.evidence.estimate import Estimate, NotEnoughData
@@ -50,6 +51,14 @@ class View:
     rho: float = 0.95
     alpha: float = 0.05
     seed: int = 0
+    tables: dict[str, pa.Table] = field(default_factory=dict[str, pa.Table], repr=False)
+    """What has been read already; see `rows_of()`."""
+
+    def rows_of(self, query: str, **parameters: int) -> pa.Table:
+        """The rows of a named query on the window, read once for all levers."""
+        if query not in self.tables:
+            self.tables[query] = self.store.query(query, since=self.since, until=self.until, **parameters)
+        return self.tables[query]
 
 
 @dataclass(frozen=True, slots=True)

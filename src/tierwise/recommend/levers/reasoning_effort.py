@@ -19,7 +19,7 @@ _WORTH_SHOWING = 0.2
 
 def find(view: View) -> list[Lever]:
     """One a use case and model that spends a good part of its output on reasoning."""
-    table = view.store.query("lever_effort", units=UNITS, since=view.since, until=view.until)
+    table = view.rows_of("lever_effort", units=UNITS)
     scopes = spend_of(view)
     found: list[Lever] = []
     for key, rows in by_use_case(table).items():

@@ -27,7 +27,7 @@ def by_use_case(table: pa.Table) -> dict[Key, list[dict[str, Any]]]:
 
 def spend_of(view: View) -> dict[Key, dict[str, Any]]:
     """The row of `lever_use_cases` of each use case that has cost something."""
-    table = view.store.query("lever_use_cases", since=view.since, until=view.until)
+    table = view.rows_of("lever_use_cases")
     return {
         (row["provider"], row["request_model"], row["use_case_id"]): row
         for row in table.to_pylist()

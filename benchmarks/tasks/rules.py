@@ -1,6 +1,6 @@
 """What the rules of `tierwise.tasks` get right, on prompts labelled by others, and what a call costs.
 
-    python benchmarks/tasks_rules.py --data DIR [--routing DIR] [--complexity FILE]
+    python benchmarks/tasks/rules.py --data DIR [--routing DIR] [--complexity FILE]
 
 `--data` holds parquet files with the columns system, user, tools, label and template. The lexicon was written while
 reading every source in it but `dolly`: only dolly's row says how the rules do on prompts nobody looked at.
@@ -18,46 +18,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+from labelled import UNSEEN, calibration_error, chat, macro_f1, read
 
 from tierwise.tasks import TaskMemory, infer, use_case
 from tierwise.tasks.complexity import complexity
 from tierwise.tasks.prompt import read_prompt
 
-Row = Mapping[str, Any]
-
-UNSEEN = "dolly"
-_ECE_BINS = 15
 _REPEATS = 7
-
-
-def read(path: Path, columns: Sequence[str]) -> list[Row]:
-    return pq.read_table(path, columns=list(columns)).to_pylist()
-
-
-def chat(user: str, system: str = "", tools: str = "") -> dict[str, Any]:
-    messages = [{"role": "system", "content": system}] if system else []
-    request: dict[str, Any] = {"model": "any", "messages": [*messages, {"role": "user", "content": user}]}
-    if tools:
-        request["tools"] = [{"type": "function", "function": {"name": "declared"}}]
-    return request
-
-
-def macro_f1(gold: Sequence[str], said: Sequence[str]) -> float:
-    """Mean F1 over the labels that occur."""
-    scores: list[float] = []
-    for label in set(gold):
-        hits = sum(a == b == label for a, b in zip(gold, said, strict=True))
-        scores.append(2 * hits / (gold.count(label) + said.count(label)))
-    return statistics.mean(scores)
-
-
-def calibration_error(chances: Sequence[float], right: Sequence[bool]) -> float:
-    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for chance, is_right in zip(chances, right, strict=True):
-        bins[min(int(chance * _ECE_BINS), _ECE_BINS - 1)].append((chance, is_right))
-    gaps = (abs(sum(chance - is_right for chance, is_right in held)) for held in bins.values())
-    return sum(gaps) / len(right)
 
 
 def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
