@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -57,7 +57,7 @@ def serve_destination(behaviour: str) -> None:
 
 
 @contextmanager
-def process(*command: str, **environ: str) -> Iterator[str]:
+def process(*command: str, **environ: str) -> Generator[str]:
     """A process for as long as the block lasts, and the first line it prints."""
     started = subprocess.Popen(
         [sys.executable, *command], env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True
@@ -156,7 +156,8 @@ def main() -> None:
         f"{'destination':<12} {'acked/s':>8} {'stored/s':>8} {'ratio':>6} {'taken':>6} {'dropped':>8} {'MB to go':>9}"
     )
     for behaviour in BEHAVIOURS:
-        acked, landed = (statistics.median(found[behaviour][item] for found in rounds) for item in (0, 1))
+        acked = statistics.median(found[behaviour][0] for found in rounds)
+        landed = statistics.median(found[behaviour][1] for found in rounds)
         counters = rounds[-1][behaviour][2]
         taken, dropped = counters.get("requests_total", 0), counters.get("dropped_total", 0)
         print(

@@ -228,18 +228,34 @@ _loaded = threading.Event()
 _lock = threading.Lock()
 _waiting: list[Callable[[], None]] = []
 _thread: threading.Thread | None = None
+_cannot_load = False
+"""Set in a child that was forked in the middle of the import: its locks are held by a thread that stayed behind."""
+
+WAIT_BEFORE_FORK_S = 1.0
+
+
+def _end_before_fork() -> None:
+    """Let an import that is under way end: it takes a fraction of a second, once, after the first call of a process."""
+    if _is_loading():
+        _loaded.wait(WAIT_BEFORE_FORK_S)
+
+
+def _is_loading() -> bool:
+    thread = _thread
+    return not _loaded.is_set() and thread is not None and thread.is_alive()
 
 
 def _begin_in_child() -> None:
     """In a forked child: the lock may be held by a thread, and callbacks wait for one, that stayed with the parent."""
-    global _lock, _thread
+    global _lock, _thread, _cannot_load
+    _cannot_load = _thread is not None and not _loaded.is_set()
     _lock = threading.Lock()
     _thread = None
     _waiting.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+    os.register_at_fork(before=_end_before_fork, after_in_child=_begin_in_child)
 
 
 def load() -> None:
@@ -258,7 +274,7 @@ def warm_up() -> None:
     """Start loading the price list on a daemon thread, unless it is loaded or loading."""
     global _thread
     with _lock:
-        if _loaded.is_set() or (_thread is not None and _thread.is_alive()):
+        if _cannot_load or _loaded.is_set() or _is_loading():
             return
         _thread = threading.Thread(target=load, name="tierwise-prices", daemon=True)
         _thread.start()
@@ -267,11 +283,11 @@ def warm_up() -> None:
 def when_ready(callback: Callable[[], None]) -> bool:
     """Run `callback` once the price list is loaded: at once if it is, else on the loading thread.
 
-    Returns: False when too many wait already and the callback will not run.
+    Returns: False when too many wait already, or nothing will be loaded, and the callback will not run.
     """
     with _lock:
         if not _loaded.is_set():
-            if len(_waiting) >= _MAX_WAITING:
+            if _cannot_load or len(_waiting) >= _MAX_WAITING:
                 return False
             _waiting.append(callback)
             return True

@@ -114,12 +114,12 @@ def test_records_come_while_the_log_is_written(tmp_path: Path, open_backlog: Ope
 
 
 def test_record_that_is_not_durable_is_not_seen(tmp_path: Path, open_backlog: Open) -> None:
-    """Bytes behind the last durable record may still be cut off, so they are not sent."""
+    """Bytes behind the last durable record may still be cut off, so they are not sent, even where that one is lost."""
     backlog = open_backlog()
-    for entry in write(tmp_path, 1):
+    for entry in (*write(tmp_path, 1), Durable(2, body(2), NOTHING)):
         backlog.extend(entry)
     with segment_paths(tmp_path)[0].open("ab") as file:
-        file.write(b"".join(encode(2, body(2))))
+        file.write(b"".join(encode(3, body(3))))
 
     assert drain(backlog) == [1]
     backlog.close()

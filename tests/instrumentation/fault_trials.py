@@ -190,7 +190,8 @@ class Trials:
         try:
             if case.surface.is_async:
                 return self._loop.run(self._run_async(case), context=copy_context())
-            return case.surface.run(self._clients, MODELS[case.models])
+            # In a context of its own: where leaving the call's span is what raises, the span stays current.
+            return copy_context().run(case.surface.run, self._clients, MODELS[case.models])
         except BaseException as error:  # noqa: BLE001 - it is what the caller sees
             return f"{type(error).__module__}.{type(error).__qualname__}: {error}"
 
@@ -210,6 +211,7 @@ class Trials:
         request._endpoints.clear()
         PROCESS_MEMORY._ballots.clear()
         PROCESS_MEMORY._verdicts.clear()
+        self._runtime._meters_looked_up_until_ns = 0
         self._runtime.router = Router(self._settings, policy=self._policy, rng=Random(7))
         self._spans.clear()
 

@@ -56,7 +56,7 @@ def test_our_errors_stay_ours(case: Case, trials: Trials, plan: dict[Case, list[
 
     assert [trial.target.name for trial in run if not trial.is_identical] == []
     # What a background thread is in the middle of goes on with the code it has.
-    assert sum(trial.raised > 0 for trial in run) >= 0.9 * len(run)
+    assert len([trial.target.name for trial in run if not trial.raised]) <= 1 + 0.1 * len(run)
 
 
 def test_every_function_has_its_turn(plan: dict[Case, list[Target]]) -> None:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tierwise.call import Call, Cost, Evaluation, Usage
 from tierwise.ingest.app import create_app
 from tierwise.ingest.intake import Intake
+from tierwise.ingest.reception import Reception
 from tierwise.store import Store, open_store
 from tierwise.store.duckdb import DuckDBStore
 from tierwise.store.rows import CallRecord
@@ -72,7 +73,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, switchboard: tuple[Swi
         board, url = switchboard
         behind = DuckDBStore.open(None)
         intake = Intake(behind, tmp_path / "ingest")
-        board.app = create_app(behind, intake)
+        board.app = create_app(behind, Reception(intake))
         yield open_store(url)
         intake.stop()
         behind.close()

@@ -38,6 +38,8 @@ class Bill(NamedTuple):
 
 
 _waiting: dict[int, Close] = {}
+_closing: set[int] = set()
+"""Calls that have their price and are being closed."""
 _numbers = count()
 _lock = Lock()
 
@@ -65,7 +67,10 @@ def _settle_when_ready(calculate: Calculate, close: Close) -> None:
     def close_with_cost() -> None:
         with firewall("pricing a call"):
             if (mine := _take(number)) is not None:
-                mine(*calculate())
+                try:
+                    mine(*calculate())
+                finally:
+                    _closing.discard(number)
 
     if not prices.when_ready(close_with_cost):
         _close_unpriced(number)
@@ -74,9 +79,9 @@ def _settle_when_ready(calculate: Calculate, close: Close) -> None:
 def wait_until_settled(timeout_s: float) -> bool:
     """Wait until no call waits for the price list; False when that takes longer than `timeout_s`."""
     until_s = time.monotonic() + timeout_s
-    while _waiting and time.monotonic() < until_s:
+    while (_waiting or _closing) and time.monotonic() < until_s:
         time.sleep(0.005)
-    return not _waiting
+    return not (_waiting or _closing)
 
 
 def give_up_waiting() -> None:
@@ -91,16 +96,22 @@ def forget_waiting() -> None:
     global _lock
     _lock = Lock()
     _waiting.clear()
+    _closing.clear()
 
 
 def _take(number: int) -> Close | None:
     with _lock:
+        if number in _waiting:
+            _closing.add(number)
         return _waiting.pop(number, None)
 
 
 def _close_unpriced(number: int) -> None:
     if (close := _take(number)) is not None:
-        close(None, prices.LOADING)
+        try:
+            close(None, prices.LOADING)
+        finally:
+            _closing.discard(number)
 
 
 def _cost(bill: Bill) -> tuple[Cost | None, str | None]:
