@@ -11,7 +11,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import tierwise
-from tierwise.instrumentation import later
+from tierwise import prices
+from tierwise.call import Usage
+from tierwise.instrumentation import later, pricing
 from tierwise.testing import LoopbackProvider
 
 
@@ -158,6 +160,30 @@ def test_a_call_keeps_its_own_end(batching: TracerProvider, exporter: InMemorySp
     assert span.end_time is not None
     assert span.end_time <= answered_ns
     assert (span.attributes or {})["gen_ai.usage.input_tokens"]
+
+
+@pytest.mark.parametrize("kind", [BatchSpanProcessor, SimpleSpanProcessor])
+def test_a_call_that_waits_for_its_price_is_in_what_is_shut_down(
+    kind: type[BatchSpanProcessor | SimpleSpanProcessor],
+    exporter: InMemorySpanExporter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A script that shuts its provider down while the price list loads loses no call, and no price."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(kind(exporter))
+    waiting: list[Callable[[], None]] = []
+    monkeypatch.setattr(prices, "ready", lambda: False)
+    monkeypatch.setattr(prices, "when_ready", lambda callback: waiting.append(callback) or True)
+    span = provider.get_tracer("test").start_span("call")
+    bill = pricing.Bill("openai", "gpt-4o-mini", None, Usage(1, 1), None, time.time_ns())
+    later.complete(lambda: pricing.settle(bill, lambda *_: span.end()), provider)
+    loading = threading.Timer(0.1, lambda: [callback() for callback in waiting])
+    loading.start()
+
+    provider.shutdown()
+    loading.join()
+
+    assert [span.name for span in ended(exporter)] == ["call"]
 
 
 def test_uninstrument_completes(batching: TracerProvider, exporter: InMemorySpanExporter) -> None:

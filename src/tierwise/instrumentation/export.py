@@ -41,8 +41,6 @@ logger = logging.getLogger("tierwise")
 
 FLUSH_AT_EXIT_S = 2.0
 """How long a process that ends waits for its last spans to be delivered."""
-WAIT_FOR_PRICES_S = 1.0
-"""How long it waits before that for a price list that is still loading."""
 
 
 # --- set-up, once a process -------------------------------------------------------------------------------------------
@@ -263,7 +261,7 @@ def flush_at_exit() -> None:
         dropped.wait_until_finished(0.5)
         later.complete_waiting()
         # A short script's first call may be its last, and backends other than our collector price nothing later.
-        pricing.wait_until_settled(WAIT_FOR_PRICES_S)
+        pricing.wait_until_settled(later.WAIT_FOR_PRICES_S)
     pricing.give_up_waiting()
     for processor, exporter in _processors:
         with firewall("delivering spans at exit"):

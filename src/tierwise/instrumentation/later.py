@@ -19,11 +19,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tierwise.firewall import firewall
+from tierwise.instrumentation import pricing
 
 MAX_WAITING = 1024
 """Calls that may wait; with as many, the next one is completed at once."""
 PAUSE_S = 0.25
 """How long the first of them waits for others."""
+
+WAIT_FOR_PRICES_S = 1.0
+"""How long a flush waits for a price list that is still loading."""
 
 _work: deque[Callable[[], None]] = deque()
 _arrived = threading.Event()
@@ -95,25 +99,24 @@ def _batches(provider: Any) -> bool:
     several = getattr(provider, "_active_span_processor", None)
     processors = getattr(several, "_span_processors", None)
     if processors is not _judged[0]:
-        _judged = (processors, _completes_first(several, processors))
-        return _judged[1] and _batches(provider)
+        all_batch = _completes_first(several, processors)
+        # With ours among them they are another tuple.
+        _judged = (getattr(several, "_span_processors", None), all_batch)
     return _judged[1]
 
 
 def _completes_first(several: Any, processors: Any) -> bool:
-    """Whether all of `processors` work in batches; then one of ours goes before them, to complete what waits first."""
-    sdk = sys.modules.get("opentelemetry.sdk.trace.export")
+    """Whether all of `processors` work in batches. One of ours goes before them, to complete what waits first."""
     # The concurrent kind would flush the others while ours is still at work.
-    if sdk is None or type(several).__name__ != "SynchronousMultiSpanProcessor" or not isinstance(processors, tuple):
+    if type(several).__name__ != "SynchronousMultiSpanProcessor" or not isinstance(processors, tuple):
         return False
     ours = _completer()
     others = tuple(processor for processor in processors if processor is not ours)
-    if not others or not all(isinstance(processor, sdk.BatchSpanProcessor) for processor in others):
-        return False
-    if processors[0] is not ours:
+    if others and processors[0] is not ours:
         # There is no public way to the front, and behind the others it would complete what they have sent already.
         several._span_processors = (ours, *others)
-    return True
+    sdk = sys.modules.get("opentelemetry.sdk.trace.export")
+    return sdk is not None and bool(others) and all(isinstance(one, sdk.BatchSpanProcessor) for one in others)
 
 
 _completers: list[Any] = []
@@ -128,11 +131,13 @@ def _completer() -> Any:
             """Before the processors that send."""
 
             def shutdown(self) -> None:
-                complete_waiting()
+                self.force_flush()
+                pricing.give_up_waiting()
 
             def force_flush(self, timeout_millis: int = 30_000) -> bool:
                 complete_waiting()
-                return True
+                # In the first moments of a process, calls wait for the price list.
+                return pricing.wait_until_settled(min(WAIT_FOR_PRICES_S, timeout_millis / 1000))
 
         _completers.append(Completer())
     return _completers[0]
