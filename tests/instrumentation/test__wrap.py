@@ -138,6 +138,7 @@ with capture_spans() as spans, LoopbackProvider() as provider:
         client.chat.completions.create(model="gpt-4o", **ask)
     with anthropic.Anthropic(base_url=provider.anthropic_base_url, api_key="x") as client:
         client.messages.create(model="claude-haiku-4-5", **ask)
+    tierwise.flush()
     print([span.name for span in spans.spans])
 """
 

@@ -56,6 +56,8 @@ class BodyReader(Protocol):
     @property
     def is_over(self) -> bool: ...
 
+    def closing(self) -> None: ...
+
     def closed(self) -> None: ...
 
     def dropped(self) -> None: ...
@@ -92,6 +94,9 @@ class EventReader:
 
     def end(self, error: BaseException | None = None) -> None:
         self._watch.end(error)
+
+    def closing(self) -> None:
+        self._watch.closing()
 
     def closed(self) -> None:
         self._watch.closed()
@@ -133,6 +138,9 @@ class DocumentReader:
     @property
     def is_over(self) -> bool:
         return self._observation.is_finished
+
+    def closing(self) -> None:
+        """Nothing to note: a document that was not read whole is incomplete, whoever closes it."""
 
     def closed(self) -> None:
         if self.is_over:

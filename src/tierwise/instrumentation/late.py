@@ -293,6 +293,9 @@ class LateBody:
             self._call.end()
         self.is_over = True
 
+    def closing(self) -> None:
+        """Nothing to note."""
+
     def closed(self) -> None:
         """The response was closed before its end: what it would have said is not known."""
         self.is_over = True

@@ -27,6 +27,8 @@ class Watch(Protocol):
         """Whether the call is finished, so that nothing more has to be told."""
         ...
 
+    def closing(self) -> None: ...
+
     def closed(self) -> None: ...
 
     def dropped(self) -> None: ...
@@ -71,6 +73,12 @@ class StreamWatch:
         """The SDK's stream is exhausted or broken."""
         self._finish(None if self._closed_by_caller else error)
 
+    def closing(self) -> None:
+        """The response is about to be closed."""
+        if self.reading and not self.is_over and not isinstance(sys.exception(), GeneratorExit) and not _in_reader():
+            # From another thread or task: what the reader gets from it, at once, is no failure of the call.
+            self._closed_by_caller = True
+
     def closed(self) -> None:
         """The response was closed: by the user, or by the SDK while it reads."""
         if self.is_over:
@@ -80,9 +88,6 @@ class StreamWatch:
             finish_later(self.dropped)
         elif not self.reading:
             self._finish(None)
-        elif not _in_reader():
-            # From another thread or task: what the reader gets from it is no failure of the call.
-            self._closed_by_caller = True
 
     def dropped(self) -> None:
         """The response was garbage-collected."""
@@ -257,6 +262,10 @@ class _WatchedBody:
 
     def close(self) -> None:
         try:
+            self._watch.closing()
+        except Exception as error:
+            swallow("closing a response", error)
+        try:
             self._body.close()
         finally:
             try:
@@ -265,6 +274,10 @@ class _WatchedBody:
                 swallow("closing a response", error)
 
     async def aclose(self) -> None:
+        try:
+            self._watch.closing()
+        except Exception as error:
+            swallow("closing a response", error)
         try:
             await self._body.aclose()
         finally:
