@@ -60,7 +60,9 @@ def test_both_sdks_and_every_way_to_call(provider: LoopbackProvider, client: ope
     ):
         next(iter(ask(client, stream=True)))
         other.messages.create(model="claude-haiku-4-5", max_tokens=10, messages=QUESTION)
-        assert [call.provider for call in captured.calls] == ["openai", "anthropic"]
+        # The thread that ends a stream nobody holds any more may come after the next call.
+        assert {call.provider for call in captured.calls} == {"openai", "anthropic"}
+        assert len(captured.calls) == 2
 
 
 def test_deterministic_captures_are_equal(client: openai.OpenAI) -> None:
