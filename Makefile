@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test check unit unit-oldest unit-sdks fix up install browser-packages clean
+.PHONY: demo test check unit unit-clickhouse unit-oldest unit-sdks fix up install browser-packages clean
 
 demo: $(UV)  ## run the whole loop on real prompts and answers, then keep collector and dashboard up (ARGS=--exit stops)
 	$(UV) sync --frozen --inexact --no-dev --extra demo --quiet
@@ -39,6 +39,11 @@ unit-sdks: $(UV)  ## the same with any versions: make unit-sdks OPENAI=2.0.0 ANT
 	$(UV) pip install --quiet --python .venv-sdks --editable . openai==$(OPENAI) anthropic==$(ANTHROPIC) \
 	  hypothesis opentelemetry-exporter-otlp-proto-grpc pytest pytest-timeout
 	.venv-sdks/bin/python -m pytest $(SDK_TESTS)
+
+unit-clickhouse: $(UV)  ## the ClickHouse store on chdb, an embedded ClickHouse of half a gigabyte
+	$(UV) venv --quiet --allow-existing .venv-clickhouse
+	$(UV) pip install --quiet --python .venv-clickhouse --editable '.[demo]' chdb==4.4.0 hypothesis pytest pytest-timeout
+	.venv-clickhouse/bin/python -m pytest tests/store/test_clickhouse.py
 
 fix:  ## format, and mend what the linter can mend
 	$(RUN) ruff format .

@@ -6,8 +6,10 @@ import argparse
 import logging
 
 from tierwise import settings
+from tierwise.alerts.watch import alert_watch
 from tierwise.errors import TierwiseError
 from tierwise.ingest.serve import DEFAULT_GRPC_PORT, DEFAULT_HOST, DEFAULT_PORT, Collector, serve
+from tierwise.recommend.watch import rule_watch
 
 log = logging.getLogger("tierwise.collector")
 
@@ -29,11 +31,13 @@ def main() -> None:
         )
 
     try:
+        loaded = settings.load()
         serve(
-            settings.load(),
+            loaded,
             host=arguments.host,
             port=arguments.port,
             grpc_port=arguments.grpc_port,
+            jobs=[rule_watch(), alert_watch(loaded.alert_webhook)],
             ready=ready,
         )
     except TierwiseError as error:

@@ -5,6 +5,7 @@ Money axes and tooltips are formatted by the browser, times are UTC. An interval
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ import altair as alt
 import pyarrow as pa
 
 from tierwise.evidence.estimate import Estimate
+from tierwise.savings.flows import Flow
 
 MONEY = "$,.4~g"
 """d3 format of a money axis: `$12,340`, `$0.0021`."""
@@ -183,3 +185,90 @@ def before_and_after(billed_usd: float, simulated: Estimate) -> alt.LayerChart |
         x=alt.X("low:Q", title="USD", axis=axis), x2="high:Q"
     )
     return alt.layer(bars, bounds).properties(height=alt.Step(_BAR_HEIGHT + 8), padding=_PADDING)
+
+
+def sankey(flows: Sequence[Flow]) -> dict[str, Any]:
+    """An ECharts specification: models asked for on the left, models sent on the right, as wide as what was billed."""
+    asked = list(dict.fromkeys(flow.requested_model for flow in flows))
+    sent = list(dict.fromkeys(flow.model for flow in flows))
+    return {
+        "tooltip": {"trigger": "item"},
+        "series": [
+            {
+                "type": "sankey",
+                "emphasis": {"focus": "adjacency"},
+                "nodeGap": 14,
+                "left": 0,
+                "right": 130,
+                "lineStyle": {"color": "gradient", "opacity": 0.35},
+                # A model may stand on both sides, and a name may stand only once.
+                "data": [{"name": f"{name} asked", "depth": 0, "label": {"formatter": name}} for name in asked]
+                + [{"name": f"{name} sent", "depth": 1, "label": {"formatter": name}} for name in sent],
+                "links": [
+                    {
+                        "source": f"{flow.requested_model} asked",
+                        "target": f"{flow.model} sent",
+                        "value": round(flow.billed_usd, 6),
+                    }
+                    for flow in flows
+                ],
+            }
+        ],
+    }
+
+
+def flows_in_words(flows: Sequence[Flow]) -> str:
+    """The same for who does not see it."""
+    return "What calls were billed, by the model asked for and the model sent: " + "; ".join(
+        f"{flow.requested_model} to {flow.model}, {flow.calls:,.0f} calls, ${flow.billed_usd:,.2f}" for flow in flows
+    )
+
+
+def waterfall(steps: Sequence[dict[str, Any]]) -> alt.Chart:
+    """One bar a step from its begin to its end, in the order given.
+
+    Args:
+        steps: rows of `trace_steps`.
+    """
+    rows = [
+        {
+            "place": place,
+            "step": f"{'  ' * step['depth']}{step['name']}",
+            "kind": "failed" if step["status"] == "error" else step["kind"],
+            "begin": step["offset_s"],
+            # A bar without width is not seen.
+            "end": step["offset_s"] + max(step["duration_s"], 1e-4),
+            "took": step["duration_s"],
+            "cost_usd": step["cost_usd"],
+            "service": step["service_name"],
+        }
+        for place, step in enumerate(steps)
+    ]
+    names = json.dumps([row["step"] for row in rows])
+    return (
+        alt.Chart(pa.Table.from_pylist(rows))
+        .mark_bar(cornerRadius=1, height=_BAR_HEIGHT - 12)
+        .encode(
+            y=alt.Y(
+                "place:O",
+                title=None,
+                axis=alt.Axis(
+                    labelExpr=f"{names}[datum.value]",
+                    labelLimit=170,
+                    ticks=False,
+                    domain=False,
+                ),
+            ),
+            x=alt.X("begin:Q", title="Seconds since the trace began", axis=alt.Axis(tickCount=6)),
+            x2="end:Q",
+            color=alt.Color("kind:N", title=None, sort=["call", "span", "failed"], legend=_legend()),
+            tooltip=[
+                alt.Tooltip("step:N", title="Step"),
+                alt.Tooltip("service:N", title="Service"),
+                alt.Tooltip("begin:Q", title="After", format=".3f"),
+                alt.Tooltip("took:Q", title="Seconds", format=".3f"),
+                alt.Tooltip("cost_usd:Q", title="Cost", format=_MONEY_TIP),
+            ],
+        )
+        .properties(height=alt.Step(_BAR_HEIGHT), padding=_PADDING)
+    )

@@ -82,7 +82,7 @@ def select() -> Filters:
     range_name = st.selectbox(
         "Time range", names, index=names.index(_default_range(first_call)), key="range", bind="query-params"
     )
-    known = _known_values()
+    known = known_values()
     chosen: dict[str, tuple[str, ...]] = {}
     for key, (label, everything) in CHOICES.items():
         options = known.get(key, ())
@@ -113,7 +113,7 @@ def _default_range(first_call: datetime | None) -> str:
     return DEFAULT_RANGE
 
 
-def _known_values() -> dict[str, tuple[str, ...]]:
+def known_values() -> dict[str, tuple[str, ...]]:
     """What each filter can take, most calls first. A use case goes by its name: the queries know both."""
     known: dict[str, dict[str, None]] = {}
     for value in connection.rows("filter_values"):

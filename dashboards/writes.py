@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import analysis
 import connection
 import format
+import roles
 import streamlit as st
 
 from tierwise.errors import Conflict, TierwiseError
 from tierwise.recommend import Recommendation, actions
-from tierwise.store import Store
+from tierwise.store import PolicyRecord, Store
 
 _DONE = "writes_done"
 _OUTCOME = "write_outcome"
 
 
-def once(what: tuple[Any, ...], write: Callable[[], str]) -> None:
+def once(what: tuple[Any, ...], write: Callable[[], str], *, role: str = "approve") -> None:
     """Callback body: do `write`, unless this session has done the same already, and keep what came of it to be shown.
 
     Args:
         what: names the write and what it was decided on, such as ("apply", id, version); a second click gives the same.
         write: does it and says in words what was done.
+        role: what it takes to do it; a message that somebody made up presses a button that is not there.
     """
+    if not roles.may(role):
+        refuse(f"This takes the role “{role}”.")
+        return
     done: set[tuple[Any, ...]] = st.session_state.setdefault(_DONE, set())
     if what in done:
         return
@@ -66,19 +72,36 @@ def refuse(text: str) -> None:
     st.session_state[_OUTCOME] = ("error", text)
 
 
-def require_current(store: Store, based_on: int | None) -> None:
-    """Make sure that the policy in force is the one that was on the page.
+class _OfVersion:
+    """A store whose policy can only be changed from the version that was on the page: the store itself compares."""
+
+    def __init__(self, store: Store, version: int | None) -> None:
+        self._store, self._version = store, version
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put_policy(
+        self, text: str, *, who: str, why: str, action: str = "apply", based_on: int | None = None
+    ) -> PolicyRecord:
+        """As the store's, from the version that was on the page, whatever was read meanwhile."""
+        return self._store.put_policy(text, who=who, why=why, action=action, based_on=self._version)
+
+
+def store_as_seen(version: int | None) -> Store:
+    """The store, for a decision made on this policy version: once another is in force, a change raises Conflict.
 
     Raises:
-        Conflict: it is another.
+        Conflict: another is in force already.
     """
-    current = store.current_policy()
-    version = None if current is None else current.version
-    if version != based_on:
+    current = connection.store().current_policy()
+    present = None if current is None else current.version
+    if present != version:
         raise Conflict(
-            f"The policy in force is {'none' if version is None else f'version {version}'}, the page showed "
-            f"{'none' if based_on is None else f'version {based_on}'}. Look at it and decide again."
+            f"The policy in force is {'none' if present is None else f'version {present}'}, the page showed "
+            f"{'none' if version is None else f'version {version}'}. Look at it and decide again."
         )
+    return cast("Store", _OfVersion(connection.store(), version))
 
 
 def require_state(store: Store, item: Recommendation) -> None:
@@ -92,33 +115,75 @@ def require_state(store: Store, item: Recommendation) -> None:
         raise Conflict(f"{item.scope.label} is {now.state} by now, the page showed {item.state}.")
 
 
-def signature(key: str, *, why: str, required: bool = False) -> tuple[str, str]:
-    """Draw the who and why fields of a dialog.
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who did something, and why."""
+
+    who: str
+    why: str
+
+
+def confirm(
+    key: str,
+    label: str,
+    act: Callable[..., None],
+    *args: Any,
+    why: str = "Why",
+    required: bool = False,
+    icon: str | None = None,
+    role: str = "approve",
+) -> None:
+    """Draw the end of a dialog: who, why, and the button that does it.
 
     Args:
-        key: of the dialog; unique on the page.
-        why: the label of the reason.
-
-    Returns: the keys under which a callback finds both in the session's state; see `signed()`.
+        key: of the dialog, unique on the page; its fields are `KEY_who` and `KEY_why`, its button `KEY_now`.
+        act: callback, called with `args` and the `Signature`.
+        why: the label of the reason; required: without one nothing is done.
     """
     who_key, why_key = f"{key}_who", f"{key}_why"
-    st.text_input("Who", value=remembered_name(), key=who_key, help="Goes into the audit log.", autocomplete="name")
+    signed_in = roles.email()
+    st.text_input(
+        "Who",
+        value=signed_in or remembered_name(),
+        key=who_key,
+        help="Goes into the audit log.",
+        autocomplete="name",
+        disabled=signed_in is not None,
+    )
     st.text_area(why, key=why_key, height=80, placeholder=None if required else "Optional; goes into the audit log")
-    return who_key, why_key
+    if st.button(
+        label,
+        key=f"{key}_now",
+        type="primary",
+        width="stretch",
+        icon=icon,
+        disabled=not roles.may(role),
+        on_click=_confirmed,
+        args=(act, args, who_key, why_key, required),
+    ):
+        st.rerun()
 
 
-def signed(keys: tuple[str, str]) -> tuple[str, str]:
-    """Who and why, as just typed; the name is kept for the next dialog."""
-    who = str(st.session_state.get(keys[0], "")).strip()
-    why = str(st.session_state.get(keys[1], "")).strip()
+def _confirmed(act: Callable[..., None], args: tuple[Any, ...], who_key: str, why_key: str, required: bool) -> None:
+    signature = signed(who_key, why_key)
+    if required and not signature.why:
+        refuse("Say why: whoever looks next has to know.")
+        return
+    act(*args, signature)
+
+
+def signed(who_key: str, why_key: str) -> Signature:
+    """Who and why, as just typed; who is signed in signs. The name is kept for the next dialog."""
+    who = roles.email() or str(st.session_state.get(who_key, "")).strip()
+    why = str(st.session_state.get(why_key, "")).strip()
     if who:
         st.session_state["name"] = who
-    return who or operating_system_user(), why
+    return Signature(who or operating_system_user(), why)
 
 
 def remembered_name() -> str:
-    """Who wrote last in this session, else the user that runs the dashboard."""
-    return st.session_state.get("name") or operating_system_user()
+    """Who is signed in, else who wrote last in this session, else the user that runs the dashboard."""
+    return roles.email() or st.session_state.get("name") or operating_system_user()
 
 
 def operating_system_user() -> str:

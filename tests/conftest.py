@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tierwise.store.duckdb import DuckDBStore
+
+# A test is never timed: machines differ, and on one with other work to do they all take longer.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 PICO = 10**12
 

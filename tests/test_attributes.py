@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tierwise import semconv as sc
 from tierwise.attributes import from_attributes, to_attributes, usd
-from tierwise.call import Call, Cost, Decision, Usage
+from tierwise.call import Attempt, Call, Cost, Decision, Usage
 
 names = st.text(min_size=1, max_size=20)
 maybe_names = st.none() | names
@@ -44,7 +44,9 @@ def calls(draw: st.DrawFn) -> Call:
             policy_version=st.none() | counts,
             rule_id=maybe_names,
             arm=st.none() | st.sampled_from(["control", "canary", "treated", "holdout"]),
-            decision=st.sampled_from(["unchanged", "routed", "would_route", "refused", "fell_back"]),
+            decision=st.sampled_from(
+                ["unchanged", "routed", "would_route", "refused", "fell_back", "escalated", "rejected"]
+            ),
             propensity=st.none() | shares,
             reason=st.text(max_size=20),
         )
@@ -90,6 +92,20 @@ def calls(draw: st.DrawFn) -> Call:
         use_case_name=draw(maybe_names),
         tenant=draw(maybe_names),
         decision=decision,
+        attempt=draw(
+            st.none()
+            | st.builds(
+                Attempt,
+                of=names,
+                number=counts,
+                started_after_s=shares,
+                rejected_by=maybe_names,
+                reason=st.text(max_size=20),
+                buffered=st.booleans(),
+                checks=st.just(()) | st.just((("refusal", "undecided"), ("schema", "failed"))),
+                checks_s=st.just(0.0),
+            )
+        ),
         shadow_of=draw(maybe_names),
         shadow_propensity=draw(st.none() | shares),
         parameters=draw(st.dictionaries(st.just(sc.REQUEST_TEMPERATURE), shares)),

@@ -208,3 +208,17 @@ def test_leaving_in_another_context() -> None:
         inside = declared()
 
     assert inside == ("here", None, None, None)
+
+
+def test_attributes_are_text_and_inherited() -> None:
+    """What is declared is compared as text; an inner block adds to what the outer one says and overrides it."""
+    with use_case("outer", attributes={"plan": "free", "beta": True, "seats": 3}):
+        with use_case("inner", attributes={"plan": "paid"}):
+            inside = current_use_case()
+        with use_case("plain"):
+            inherited = current_use_case()
+
+    assert inside is not None
+    assert inside.attributes == {"plan": "paid", "beta": "true", "seats": "3"}
+    assert inherited is not None
+    assert inherited.attributes == {"plan": "free", "beta": "true", "seats": "3"}

@@ -12,9 +12,10 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from tierwise import evaluations
+from tierwise import checks, evaluations
 from tierwise.background import BackgroundWorker
 from tierwise.call import Evaluation
+from tierwise.checks.registered import unregister
 from tierwise.evaluations import Answer
 from tierwise.settings import Settings
 
@@ -33,9 +34,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Readable
     monkeypatch.setattr(evaluations, "_worker", BackgroundWorker("tierwise-checks", max_queued=3))
     monkeypatch.setattr(evaluations, "_export", None)
     monkeypatch.setattr(evaluations, "_warmed_up", True)
+    monkeypatch.setattr(evaluations, "_structural", ())
     evaluations.configure(Settings(), logger_provider=provider)
     yield lambda: list(exporter.get_finished_logs())
     evaluations.drain(5)
+    unregister("invoices")
 
 
 def _schedule(use_case: str = "invoices", body: dict[str, Any] | None = None, **fields: Any) -> None:
@@ -363,3 +366,58 @@ def test_evaluations_take_another_way_inside_a_block(sent: Sent):
 
     assert [item.log_record.span_id for item in exporter.get_finished_logs()] == [2]
     assert [record.log_record.span_id for record in sent()] == [3]
+
+
+def test_structural_checks_score_every_answer(sent: Sent, monkeypatch: pytest.MonkeyPatch):
+    """Those switched on score answers of any use case, with a reason and without a word of the answer;
+    one that does not apply gives no score."""
+    monkeypatch.setattr(evaluations, "_structural", ("schema", "truncation", "language"))
+    body = {"model": "m", "response_format": {"type": "json_object"}}
+
+    assert evaluations.has_check("uc_9", None)
+    _schedule("letters", body)
+    assert evaluations.drain(10)
+
+    assert _attributes(sent()) == [
+        {
+            "gen_ai.evaluation.name": "schema",
+            "gen_ai.evaluation.score.value": 0.0,
+            "gen_ai.evaluation.score.label": "fail",
+            "gen_ai.evaluation.explanation": "$: object expected, number found",
+            "tierwise.evaluation.source": "structural",
+            "gen_ai.response.id": "resp_1",
+        },
+        {
+            "gen_ai.evaluation.name": "truncation",
+            "gen_ai.evaluation.score.value": 1.0,
+            "gen_ai.evaluation.score.label": "pass",
+            "tierwise.evaluation.source": "structural",
+            "gen_ai.response.id": "resp_1",
+        },
+    ]
+
+
+def test_a_blocking_check_is_asked_by_rules_and_scored_as_any_other(sent: Sent):
+    """`blocking=True` makes a check one that contradicts an answer before it is handed out; its scores go on."""
+
+    @evaluations.check("invoices", blocking=True)
+    def is_43(request: dict[str, Any], answer: Answer) -> bool:
+        return answer.text == "43"
+
+    context = checks.context_of(use_case_id="uc_1", use_case_name="invoices")
+    (verdict,) = checks.run(["contradiction"], {"model": "m"}, ANSWER, context=context)
+    _schedule()
+    assert evaluations.drain(10)
+
+    assert (verdict.passed, verdict.reason) == (False, "is_43 found it wrong")
+    assert [found["gen_ai.evaluation.score.value"] for found in _attributes(sent())] == [0.0]
+
+
+def test_a_check_that_does_not_block_is_not_asked_by_rules(sent: Sent):
+    """Without `blocking`, no answer waits for a check."""
+
+    @evaluations.check("invoices")
+    def is_43(request: dict[str, Any], answer: Answer) -> bool:
+        return answer.text == "43"
+
+    assert checks.context_of(use_case_id="uc_1", use_case_name="invoices").functions == ()

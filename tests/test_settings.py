@@ -36,6 +36,7 @@ def test_empty_variable_is_not_set() -> None:
         ("TIERWISE_CONTENT_CALL_BYTES", "64k", "bytes from 1 to 16777216"),
         ("TIERWISE_ENDPOINT", "localhost:4318", "http:// or https:// URL"),
         ("TIERWISE_EXPORT_PROFILE", "langfuse, jaeger", "langfuse, mlflow, openlit, phoenix, sentry"),
+        ("TIERWISE_TRACE_URL", "https://apm.example.com/trace", "with {trace_id} in it"),
     ],
 )
 def test_bad_value_names_the_way_out(variable: str, value: str, allowed: str) -> None:
@@ -68,6 +69,14 @@ def test_export_profiles(tmp_path: Path) -> None:
         "openlit",
     )
     assert settings.load({}).export_profile == ()
+
+
+def test_structural_checks(tmp_path: Path) -> None:
+    """Checks are named as profiles are, and one that needs more than request and answer is refused."""
+    assert settings.load({"TIERWISE_STRUCTURAL_CHECKS": "Schema, refusal"}).structural_checks == ("schema", "refusal")
+    assert settings.load({}).structural_checks == ()
+    with pytest.raises(SettingsError, match="allowed: language, refusal, schema, truncation"):
+        settings.load({"TIERWISE_STRUCTURAL_CHECKS": "agreement"})
 
 
 def test_token_is_not_printed() -> None:

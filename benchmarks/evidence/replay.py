@@ -6,7 +6,8 @@
 
 PATH is a folder of parquet files with one row a prompt and model: columns prompt_id, prompt, category, model, score,
 input_tokens, output_tokens, response. Missing token counts are estimated at four characters a token. Prices are those
-of the models' day.
+of the models' day; `today` is what the same policies save at today's list prices of the models that have taken their
+place, with the same answers and tokens (none for open weights, which have no list price).
 
 Each split puts the pairs of one half, in random order, before the rules below, and applies what they choose to the
 other half. `certified` is the share of splits in which a rule moves anything; `under` the share of splits in which what
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -32,12 +34,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from tierwise import prices
 from tierwise.evidence.e_process import STAKES, log_mixture
 from tierwise.evidence.portfolio import IN_TENTHS, allowed_shares, select
 from tierwise.evidence.ranking import epochs
 from tierwise.evidence.retention import certify
 
 Floats = npt.NDArray[np.float64]
+Price = tuple[float, float, float, float]
 
 RHO, ALPHA = 0.95, 0.05
 _Z = 1.959964
@@ -87,6 +91,28 @@ PAIRS = {
     ),
 }
 
+# Who stands today where the models of a pair stood: provider, strong, weak.
+TODAY = {
+    "bfcl opus>haiku": ("anthropic", "claude-opus-5-5", "claude-haiku-5-5"),
+    "bfcl sonnet-3.5>haiku": ("anthropic", "claude-sonnet-5-5", "claude-haiku-5-5"),
+    "bfcl 4-turbo>4o-mini": ("openai", "gpt-6.1-sol", "gpt-6-luna"),
+    "bfcl gpt-4>gpt-3.5": ("openai", "gpt-6.1-sol", "gpt-6-luna"),
+    "zeroeval opus>haiku": ("anthropic", "claude-opus-5-5", "claude-haiku-5-5"),
+    "zeroeval sonnet>haiku-3.5": ("anthropic", "claude-sonnet-5-5", "claude-haiku-5-5"),
+    "zeroeval 4o>4o-mini": ("openai", "gpt-6.1-sol", "gpt-6-luna"),
+    "mmlu-pro pro>flash": ("google", "gemini-2.5-pro", "gemini-2.5-flash"),
+}
+
+
+def todays_price(name: str) -> Price | None:
+    """USD per million tokens, in the order of `PAIRS`; None where a model has no list price."""
+    if name not in TODAY:
+        return None
+    provider, *models = TODAY[name]
+    found = [prices.rates(provider, model, input_tokens=0, at_ns=time.time_ns()) for model in models]
+    million = [float(rate * 1_000_000) for rates in found if rates for rate in (rates.input, rates.output)]
+    return (million[0], million[1], million[2], million[3]) if len(million) == 4 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
@@ -113,13 +139,29 @@ class Outcomes:
         return float(saved), float(1 + moved @ (self.weak - self.strong) / self.strong.sum())
 
 
-def read(folder: Path, name: str) -> Outcomes:
-    file, strong_model, weak_model, price = PAIRS[name]
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a model made of a prompt."""
+
+    category: str
+    prompt: str | None
+    response: str | None
+    score: float
+    input_tokens: float
+    output_tokens: float
+    latency_s: float | None
+
+
+def read_pairs(folder: Path, name: str) -> list[tuple[Answered, Answered]]:
+    """(strong, weak) of each prompt that both models of a pair answered and that was graded."""
+    file, strong_model, weak_model, _ = PAIRS[name]
     columns = ["prompt_id", "prompt", "category", "model", "score", "input_tokens", "output_tokens", "response"]
     table = pq.read_table(
-        folder / f"{file}.parquet", columns=columns, filters=[("model", "in", [strong_model, weak_model])]
+        folder / f"{file}.parquet",
+        columns=[*columns, "latency_s"],
+        filters=[("model", "in", [strong_model, weak_model])],
     )
-    answers: dict[str, dict[str, tuple[str, float, float, float]]] = {}
+    answers: dict[str, dict[str, Answered]] = {}
     for row in table.to_pylist():
         if row["score"] is None:
             continue
@@ -127,19 +169,25 @@ def read(folder: Path, name: str) -> Outcomes:
             len(row[text] or "") / 4 if row[count] is None or np.isnan(row[count]) else float(row[count])
             for text, count in (("prompt", "input_tokens"), ("response", "output_tokens"))
         )
-        answers.setdefault(row["prompt_id"], {})[row["model"]] = (row["category"], row["score"], tokens_in, tokens_out)
-    both = [
+        answers.setdefault(row["prompt_id"], {})[row["model"]] = Answered(
+            row["category"], row["prompt"], row["response"], row["score"], tokens_in, tokens_out, row["latency_s"]
+        )
+    return [
         (answer[strong_model], answer[weak_model])
         for answer in answers.values()
         if strong_model in answer and weak_model in answer
     ]
-    names, category = np.unique([strong[0] for strong, _ in both], return_inverse=True)
+
+
+def outcomes(pairs: list[tuple[Answered, Answered]], price: Price) -> Outcomes:
+    """The pairs as arrays, priced in USD per million tokens: strong in, strong out, weak in, weak out."""
+    names, category = np.unique([strong.category for strong, _ in pairs], return_inverse=True)
     return Outcomes(
         category,
-        np.array([weak[1] for _, weak in both], dtype=np.float64),
-        np.array([strong[1] for strong, _ in both], dtype=np.float64),
-        np.array([weak[2] * price[2] + weak[3] * price[3] for _, weak in both]),
-        np.array([strong[2] * price[0] + strong[3] * price[1] for strong, _ in both]),
+        np.array([weak.score for _, weak in pairs], dtype=np.float64),
+        np.array([strong.score for strong, _ in pairs], dtype=np.float64),
+        np.array([weak.input_tokens * price[2] + weak.output_tokens * price[3] for _, weak in pairs]),
+        np.array([strong.input_tokens * price[0] + strong.output_tokens * price[1] for strong, _ in pairs]),
         len(names),
     )
 
@@ -259,46 +307,55 @@ def ever_certified(half: Outcomes, *, floor: float, shares: tuple[float, ...]) -
 
 
 def measure(
-    name: str, outcomes: Outcomes, *, splits: int, seed: int, floor: float, peeking: bool
+    name: str, launch: Outcomes, today: Outcomes | None, *, splits: int, seed: int, floor: float, peeking: bool
 ) -> list[dict[str, Any]]:
-    """One row a rule."""
+    """One row a rule.
+
+    Args:
+        launch: at the prices of the models' day.
+        today: the same outcomes at today's.
+    """
     certificates = {
         f"tierwise, floor {floor:g}": (floor, IN_TENTHS),
         "tierwise, no floor": (0.0, IN_TENTHS),
         f"tierwise, whole categories, floor {floor:g}": (floor, (1.0,)),
     }
     point_rules: dict[str, Counted] = {"point >= 95%, n >= 10": point_rule, "Wilson low >= 95%": wilson_rule}
-    results: dict[str, list[tuple[float, float, float]]] = {}
+    results: dict[str, list[tuple[float, float, float, float]]] = {}
     category, oracle = [], []
+    priced = launch if today is None else today
     for split in range(splits):
-        order = np.random.default_rng((seed, split)).permutation(len(outcomes.weak))
-        first, other = outcomes.take(order[: len(order) // 2]), outcomes.take(order[len(order) // 2 :])
+        order = np.random.default_rng((seed, split)).permutation(len(launch.weak))
+        first, other = launch.take(order[: len(order) // 2]), launch.take(order[len(order) // 2 :])
+        now = priced.take(order[len(order) // 2 :])
         oracle.append(oracle_saving(other))
-        saved, kept = other.realised(category_rule(first))
-        category.append(saved)
-        results.setdefault("category rule", []).append((saved, kept, kept))
+        chosen = {"category rule": category_rule(first)}
+        peeked: dict[str, float] = {}
+        category.append(other.realised(chosen["category rule"])[0])
         for label, rule in point_rules.items():
-            at_end = other.realised(counted(rule, first, peeking=False))
-            ever = other.realised(counted(rule, first, peeking=True))
-            results.setdefault(label, []).append((*at_end, ever[1]))
+            chosen[label] = counted(rule, first, peeking=False)
+            peeked[label] = other.realised(counted(rule, first, peeking=True))[1]
         for label, (own_floor, shares) in certificates.items():
-            at_end = other.realised(certified(first, floor=own_floor, shares=shares))
-            ever = [at_end[1]]
-            if peeking:
-                ever += [other.realised(it)[1] for it in ever_certified(first, floor=own_floor, shares=shares)]
-            results.setdefault(label, []).append((*at_end, min(ever)))
+            chosen[label] = certified(first, floor=own_floor, shares=shares)
+            looks = ever_certified(first, floor=own_floor, shares=shares) if peeking else []
+            peeked[label] = min((other.realised(share)[1] for share in looks), default=math.inf)
+        for label, share in chosen.items():
+            saved, kept = other.realised(share)
+            lowest = min(kept, peeked.get(label, math.inf))
+            results.setdefault(label, []).append((saved, kept, lowest, now.realised(share)[0]))
         if sys.stderr.isatty() or (split + 1) % 50 == 0:
             print(
                 f"  {name}: {split + 1} of {splits} splits", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr
             )
     rows: list[dict[str, Any]] = []
     for label, values in results.items():
-        saved, kept, lowest = np.array(values).T
+        saved, kept, lowest, saved_now = np.array(values).T
         rows.append(
             {
                 "models": name,
                 "rule": label,
                 "saved": round(100 * float(saved.mean()), 1),
+                "today": None if today is None else round(100 * float(saved_now.mean()), 1),
                 "of category": round(100 * float(saved.mean() / max(np.mean(category), 1e-9)))
                 if np.mean(category) > 0.001
                 else None,
@@ -341,9 +398,11 @@ def main() -> None:
     table: list[dict[str, Any]] = []
     for name in (name for name in PAIRS if arguments.only in name):
         started = time.perf_counter()
+        pairs, price_now = read_pairs(arguments.path, name), todays_price(name)
         rows = measure(
             name,
-            read(arguments.path, name),
+            outcomes(pairs, PAIRS[name][3]),
+            None if price_now is None else outcomes(pairs, price_now),
             splits=arguments.splits,
             seed=arguments.seed,
             floor=arguments.floor,

@@ -6,6 +6,7 @@ from typing import Any
 
 import charts
 import connection
+import downloads
 import format
 import pyarrow as pa
 import states
@@ -98,6 +99,7 @@ def spend() -> None:
             alt=_spend_in_words(series, title),
             key="spend_chart",
         )
+        downloads.menu(series, "spend")
 
 
 def _spend_in_words(series: pa.Table, title: str) -> str:
@@ -115,6 +117,7 @@ def tokens() -> None:
             f"{row['model']} {row['kind']} {format.percent(row['share'], 0)}" for row in mix.to_pylist()[:6]
         )
         st.altair_chart(charts.token_mix(mix), alt=f"Bars of token kinds by model: {named}.", key="token_chart")
+        downloads.menu(mix, "tokens")
 
 
 def use_cases() -> None:
@@ -123,6 +126,7 @@ def use_cases() -> None:
     largest = max((row["spend_usd"] or 0.0 for row in found.to_pylist()), default=0.0)
     with st.container(border=True, height="stretch"):
         st.subheader("Use cases by spend", anchor=False)
+        downloads.menu(found, "use-cases", focus=selected.parameters)
         st.dataframe(
             found,
             hide_index=True,

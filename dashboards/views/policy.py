@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from typing import Any
 
 import connection
+import downloads
 import format
 import policies
 import streamlit as st
@@ -59,25 +57,14 @@ def confirm_switch_off(current: PolicyRecord) -> None:
         "From the next look at the policy on, no application reroutes a call. "
         "This becomes a new policy version; switching on again brings the rules back."
     )
-    keys = writes.signature("switch_off", why="Why")
-    if st.button(
-        "Switch off now",
-        key="switch_off_now",
-        type="primary",
-        width="stretch",
-        on_click=_switch_off,
-        args=(current.version, keys),
-    ):
-        st.rerun()
+    writes.confirm("switch_off", "Switch off now", _switch_off, current.version)
 
 
-def _switch_off(based_on: int, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _switch_off(based_on: int, signature: writes.Signature) -> None:
 
     def write() -> str:
-        store = connection.store()
-        writes.require_current(store, based_on)
-        record = actions.switch(store, "off", who=who, why=why)
+        # Off is meant whatever the policy has become since the page was drawn.
+        record = actions.switch(connection.store(), "off", who=signature.who, why=signature.why)
         return f"Routing is switched off: policy version {record.version}."
 
     writes.once(("switch_off", based_on), write)
@@ -97,26 +84,15 @@ def confirm_switch_on(current: PolicyRecord) -> None:
         key="switch_on_mode",
         help="shadow: nothing is rerouted, evidence is gathered. enforce: the rules are carried out.",
     )
-    keys = writes.signature("switch_on", why="Why")
-    if st.button(
-        "Switch on",
-        key="switch_on_now",
-        type="primary",
-        width="stretch",
-        on_click=_switch_on,
-        args=(current.version, keys),
-    ):
-        st.rerun()
+    writes.confirm("switch_on", "Switch on", _switch_on, current.version)
 
 
-def _switch_on(based_on: int, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _switch_on(based_on: int, signature: writes.Signature) -> None:
     mode = st.session_state["switch_on_mode"]
 
     def write() -> str:
-        store = connection.store()
-        writes.require_current(store, based_on)
-        record = actions.switch(store, mode, who=who, why=why)
+        store = writes.store_as_seen(based_on)
+        record = actions.switch(store, mode, who=signature.who, why=signature.why)
         return f"Routing is on again in mode {mode}: policy version {record.version}."
 
     writes.once(("switch_on", based_on), write)
@@ -139,20 +115,22 @@ def text(current: PolicyRecord) -> None:
 
 def versions(history: list[PolicyRecord]) -> None:
     """Every version, the difference between two, and the way back to one."""
+    rows = [
+        {
+            "version": record.version,
+            "when": record.created_at,
+            "who": record.who,
+            "action": record.action,
+            "why": record.why,
+            "mode": policies.parsed(record).mode,
+            "rules": len(policies.parsed(record).rules),
+            "content": record.content_hash[:12],
+        }
+        for record in history
+    ]
+    downloads.menu(rows, "policy-versions")
     st.dataframe(
-        [
-            {
-                "version": record.version,
-                "when": record.created_at,
-                "who": record.who,
-                "action": record.action,
-                "why": record.why,
-                "mode": policies.parsed(record).mode,
-                "rules": len(policies.parsed(record).rules),
-                "content": record.content_hash[:12],
-            }
-            for record in history
-        ],
+        rows,
         hide_index=True,
         alt="Policy versions, newest first",
         key="policy_versions",
@@ -195,25 +173,14 @@ def confirm_rollback(current: PolicyRecord, target: PolicyRecord) -> None:
     policies.show_changes(
         current.text, target.text, old_name=f"version {current.version}", new_name=f"version {target.version}"
     )
-    keys = writes.signature("roll_back", why="Why")
-    if st.button(
-        "Roll back",
-        key="roll_back_now",
-        type="primary",
-        width="stretch",
-        on_click=_roll_back,
-        args=(current.version, target.version, keys),
-    ):
-        st.rerun()
+    writes.confirm("roll_back", "Roll back", _roll_back, current.version, target.version)
 
 
-def _roll_back(based_on: int, target: int, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _roll_back(based_on: int, target: int, signature: writes.Signature) -> None:
 
     def write() -> str:
-        store = connection.store()
-        writes.require_current(store, based_on)
-        record = actions.restore(store, target, who=who, why=why)
+        store = writes.store_as_seen(based_on)
+        record = actions.restore(store, target, who=signature.who, why=signature.why)
         return f"Rolled back: policy version {record.version} says what version {target} said."
 
     writes.once(("roll_back", based_on, target), write)
@@ -222,19 +189,10 @@ def _roll_back(based_on: int, target: int, keys: tuple[str, str]) -> None:
 def audit() -> None:
     """Who did what, and why."""
     log = connection.audit_log()
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.download_button(
-            "Download as CSV",
-            _as_csv(log),
-            file_name="tierwise-audit-log.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            key="download_audit_log",
-            on_click="ignore",
-            disabled=not log,
-        )
+    rows = [{**entry, "detail": json.dumps(entry["detail"])} for entry in log]
+    downloads.menu(rows, "audit-log")
     st.dataframe(
-        [{**entry, "detail": json.dumps(entry["detail"])} for entry in log],
+        rows,
         hide_index=True,
         alt="Audit log, newest first",
         key="audit_log",
@@ -247,17 +205,6 @@ def audit() -> None:
             "detail": st.column_config.TextColumn("Detail", width="large"),
         },
     )
-
-
-def _as_csv(log: list[dict[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["time_utc", "who", "action", "why", "detail"])
-    writer.writerows(
-        [entry["time"].isoformat(), entry["who"], entry["action"], entry["why"], json.dumps(entry["detail"])]
-        for entry in log
-    )
-    return out.getvalue()
 
 
 history = connection.policy_history()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import analysis
 import cards
 import connection
+import downloads
 import format
 import lever_cards
+import roles
 import states
 import streamlit as st
 import writes
 from filters import Filters
 
 from tierwise.recommend import Recommendation, actions
+from tierwise.reports.figures import selected as in_selection
+from tierwise.reports.recommendation_rows import recommendation_rows
 from tierwise.routing.policy import MAX_HOLDOUT
 
 selected: Filters = st.session_state["selected"]
@@ -49,7 +52,7 @@ def work_out() -> None:
 def apply_dialog(item: Recommendation) -> None:
     """Ask how much of the traffic, then put it in force."""
     certified = item.evidence_state == "certified"
-    most = 1.0 if certified else actions.MAX_UNCERTIFIED_SHARE
+    most = item.share if certified else actions.MAX_UNCERTIFIED_SHARE
     st.markdown(
         f"Calls of **{format.literal(item.scope.label)}** for `{item.scope.request_model}` go to `{item.target}`. "
         "The holdout stays on the present model, so that the saving and the quality can be measured."
@@ -60,11 +63,15 @@ def apply_dialog(item: Recommendation) -> None:
             "Share of the calls, %",
             min_value=1,
             max_value=round(100 * most),
-            value=10,
+            value=min(10, round(100 * most)),
             step=5,
             key="apply_share",
             help="Assigned by a hash of the conversation, so that none changes its model midway. "
-            + ("" if certified else f"At most {format.percent(most, 0)} until it is certified."),
+            + (
+                f"Certified for {format.percent(most, 0)}."
+                if certified
+                else f"At most {format.percent(most, 0)} for now."
+            ),
         )
     with holdout_column:
         st.number_input(
@@ -76,27 +83,17 @@ def apply_dialog(item: Recommendation) -> None:
             key="apply_holdout",
             help="Kept on the present model at every share. Without one nothing can be verified.",
         )
-    keys = writes.signature("apply", why="Why")
-    if st.button(
-        "Put in force",
-        key="apply_now",
-        type="primary",
-        width="stretch",
-        icon=":material/bolt:",
-        on_click=_apply,
-        args=(item, _version(), keys),
-    ):
-        st.rerun()
+    writes.confirm("apply", "Put in force", _apply, item, _version(), icon=":material/bolt:")
 
 
-def _apply(item: Recommendation, based_on: int | None, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _apply(item: Recommendation, based_on: int | None, signature: writes.Signature) -> None:
     share, holdout = st.session_state["apply_share"] / 100, st.session_state["apply_holdout"] / 100
 
     def write() -> str:
-        store = connection.store()
-        writes.require_current(store, based_on)
-        record = actions.apply(store, [item.id], share=share, holdout=holdout, who=who, why=why, now=datetime.now(UTC))
+        store = writes.store_as_seen(based_on)
+        record = actions.apply(
+            store, [item.id], share=share, holdout=holdout, who=signature.who, why=signature.why, now=datetime.now(UTC)
+        )
         return (
             f"{item.scope.label} is in force for {format.percent(share, 0)} of its calls, "
             f"{format.percent(holdout, 0)} held out: policy version {record.version}."
@@ -108,7 +105,8 @@ def _apply(item: Recommendation, based_on: int | None, keys: tuple[str, str]) ->
 @st.dialog("Step up", icon=":material/stairs:")
 def step_up_dialog(item: Recommendation) -> None:
     """Ask for the new share."""
-    most = 100 if item.evidence_state == "certified" else round(100 * actions.MAX_UNCERTIFIED_SHARE)
+    certified = item.evidence_state == "certified"
+    most = round(100 * (item.share if certified else actions.MAX_UNCERTIFIED_SHARE))
     st.number_input(
         "Share of the calls, %",
         min_value=1,
@@ -118,26 +116,15 @@ def step_up_dialog(item: Recommendation) -> None:
         key="step_up_share",
         help="Conversations already on the target stay there; the holdout stays as it is.",
     )
-    keys = writes.signature("step_up", why="Why")
-    if st.button(
-        "Change the share",
-        key="step_up_now",
-        type="primary",
-        width="stretch",
-        on_click=_step_up,
-        args=(item, _version(), keys),
-    ):
-        st.rerun()
+    writes.confirm("step_up", "Change the share", _step_up, item, _version())
 
 
-def _step_up(item: Recommendation, based_on: int | None, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _step_up(item: Recommendation, based_on: int | None, signature: writes.Signature) -> None:
     share = st.session_state["step_up_share"] / 100
 
     def write() -> str:
-        store = connection.store()
-        writes.require_current(store, based_on)
-        record = actions.step_up(store, item.id, share=share, who=who, why=why)
+        store = writes.store_as_seen(based_on)
+        record = actions.step_up(store, item.id, share=share, who=signature.who, why=signature.why)
         return f"{item.scope.label} now takes {format.percent(share, 0)}: policy version {record.version}."
 
     writes.once(("step_up", item.id, based_on), write)
@@ -150,26 +137,14 @@ def rollback_dialog(item: Recommendation) -> None:
         f"Every call of **{format.literal(item.scope.label)}** goes to `{item.scope.request_model}` again, "
         "within seconds."
     )
-    keys = writes.signature("rollback", why="Why")
-    if st.button(
-        "Roll back",
-        key="rollback_now",
-        type="primary",
-        width="stretch",
-        icon=":material/undo:",
-        on_click=_rollback,
-        args=(item, _version(), keys),
-    ):
-        st.rerun()
+    writes.confirm("rollback", "Roll back", _rollback, item, _version(), icon=":material/undo:")
 
 
-def _rollback(item: Recommendation, based_on: int | None, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _rollback(item: Recommendation, based_on: int | None, signature: writes.Signature) -> None:
 
     def write() -> str:
-        store = connection.store()
-        writes.require_current(store, based_on)
-        record = actions.rollback(store, item.id, who=who, why=why)
+        store = writes.store_as_seen(based_on)
+        record = actions.rollback(store, item.id, who=signature.who, why=signature.why)
         return f"{item.scope.label} is rolled back: policy version {record.version}."
 
     writes.once(("rollback", item.id, based_on), write)
@@ -178,28 +153,15 @@ def _rollback(item: Recommendation, based_on: int | None, keys: tuple[str, str])
 @st.dialog("Dismiss", icon=":material/block:")
 def dismiss_dialog(item: Recommendation, decided_on: datetime) -> None:
     """Ask for the reason."""
-    keys = writes.signature("dismiss", why="Reason", required=True)
-    if st.button(
-        "Dismiss",
-        key="dismiss_now",
-        type="primary",
-        width="stretch",
-        on_click=_dismiss,
-        args=(item, decided_on, keys),
-    ):
-        st.rerun()
+    writes.confirm("dismiss", "Dismiss", _dismiss, item, decided_on, why="Reason", required=True)
 
 
-def _dismiss(item: Recommendation, decided_on: datetime, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
-    if not why:
-        writes.refuse("Say why: whoever looks next has to know.")
-        return
+def _dismiss(item: Recommendation, decided_on: datetime, signature: writes.Signature) -> None:
 
     def write() -> str:
         store = connection.store()
         writes.require_state(store, item)
-        actions.dismiss(store, item.id, reason=why, who=who)
+        actions.dismiss(store, item.id, reason=signature.why, who=signature.who)
         return f"{item.scope.label} is dismissed."
 
     writes.once(("dismiss", item.id, decided_on), write)
@@ -209,26 +171,16 @@ def _dismiss(item: Recommendation, decided_on: datetime, keys: tuple[str, str]) 
 def snooze_dialog(item: Recommendation, decided_on: datetime) -> None:
     """Ask until when."""
     st.segmented_control("For", list(SNOOZES), default="1 month", required=True, key="snooze_for")
-    keys = writes.signature("snooze", why="Why")
-    if st.button(
-        "Snooze",
-        key="snooze_now",
-        type="primary",
-        width="stretch",
-        on_click=_snooze,
-        args=(item, decided_on, keys),
-    ):
-        st.rerun()
+    writes.confirm("snooze", "Snooze", _snooze, item, decided_on)
 
 
-def _snooze(item: Recommendation, decided_on: datetime, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _snooze(item: Recommendation, decided_on: datetime, signature: writes.Signature) -> None:
     until = datetime.now(UTC) + timedelta(days=SNOOZES[st.session_state["snooze_for"]])
 
     def write() -> str:
         store = connection.store()
         writes.require_state(store, item)
-        actions.snooze(store, item.id, until=until, who=who, why=why)
+        actions.snooze(store, item.id, until=until, who=signature.who, why=signature.why)
         return f"{item.scope.label} is snoozed until {format.moment(until)}."
 
     writes.once(("snooze", item.id, decided_on), write)
@@ -283,25 +235,12 @@ def buttons(item: Recommendation, decided_on: datetime) -> None:
                     snooze_dialog(item, decided_on)
 
 
-def in_selection(item: Recommendation) -> bool:
-    """Whether the filters that a recommendation can answer to leave it."""
-    scope = item.scope
-    said = {
-        "model": {scope.request_model},
-        "task_type": {scope.task_type},
-        "use_case": {scope.use_case_id, scope.use_case_name},
-    }
-    return all(said[key] & set(values) for key, values in selected.chosen.items() if key in said)
-
-
-stored = {
-    item["id"]: (replace(Recommendation.from_dict(item), state=item["state"]), item["updated_at"])
-    for item in connection.recommendations()
-}
+stored = {entry.item.id: (entry.item, entry.updated_at) for entry in analysis.recommended()}
 if not stored:
     states.no_recommendations(work_out, has_calls=bool(connection.row("overview_totals")["calls"]))
 else:
-    shown = [pair for pair in stored.values() if in_selection(pair[0])]
+    shown = [pair for pair in stored.values() if in_selection(pair[0], selected.chosen)]
+    ids = {item.id for item, _ in shown}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         group = st.segmented_control(
             "Show",
@@ -312,7 +251,16 @@ else:
             bind="query-params",
             label_visibility="collapsed",
         )
-        st.button("Work out again", icon=":material/refresh:", key="refresh", on_click=work_out)
+        downloads.menu(
+            recommendation_rows([item for item in connection.recommendations() if item["id"] in ids]), "recommendations"
+        )
+        st.button(
+            "Work out again",
+            icon=":material/refresh:",
+            key="refresh",
+            on_click=work_out,
+            disabled=not roles.may("approve"),
+        )
     numbers = {name: sum(item.state in of_group for item, _ in shown) for name, of_group in GROUPS.items()}
     newest = max(item.as_of for item, _ in stored.values())
     st.caption(

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import analysis
 import charts
 import connection
+import downloads
 import estimates
 import format
 import policies
+import simulations
 import states
 import streamlit as st
 import writes
 from filters import Filters
 
 from tierwise.evidence.estimate import Estimate, NotEnoughData
-from tierwise.recommend import Recommendation, actions, to_rule
+from tierwise.recommend import actions, to_rule
 from tierwise.routing import policy
 from tierwise.routing.policy import MAX_HOLDOUT, Policy, Rule
 from tierwise.savings.latency import LatencyChange
@@ -32,11 +34,7 @@ _OPEN_STATES = ("certified", "candidate", "unproven")
 
 def knobs(current: Policy) -> tuple[Policy, float | None]:
     """Draw the knobs. Returns the policy they make and the quality floor."""
-    proposals = [
-        item
-        for stored in connection.recommendations()
-        if (item := replace(Recommendation.from_dict(stored), state=stored["state"])).state in _OPEN_STATES
-    ]
+    proposals = [entry.item for entry in analysis.recommended() if entry.item.state in _OPEN_STATES]
     in_force = {rule.id: rule for rule in current.rules}
     proposed = {item.rule_id: item for item in proposals}
     labels: dict[str, str] = {
@@ -87,34 +85,11 @@ def _floor_label(floor: float | None) -> str:
     return "none" if floor is None else format.percent(floor, 0)
 
 
-def results(simulation: Simulation) -> None:
+def results(simulation: Simulation, proposed: Policy) -> None:
     """Draw everything a simulation says."""
-    with st.grid(5, min_column_width=150, gap="small"):
-        estimates.card(
-            "As billed",
-            format.money(simulation.baseline_usd),
-            f"{format.count(simulation.coverage.calls)} calls, {format.days(simulation.window_days)}",
-        )
-        estimates.metric(
-            "Saving",
-            estimates.shown(simulation.saving),
-            colour=_colour(simulation.saving),
-            note="Before the cost of evaluation",
-        )
-        estimates.metric("Of the bill", estimates.shown(simulation.saving_share), colour=_colour(simulation.saving))
-        estimates.metric(
-            "Net of evaluation",
-            estimates.shown(simulation.net_saving),
-            colour=_colour(simulation.net_saving),
-            note=f"Shadow calls cost {format.money(simulation.evaluation_cost_usd)}",
-        )
-        estimates.card(
-            "Payback",
-            format.days(simulation.payback_days),
-            "for evaluation",
-            note="Days of saving that pay for all shadow calls so far.",
-        )
+    simulations.headline(simulation)
     _cost_chart(simulation)
+    _flow_chart(proposed)
     _rule_table(simulation)
     _coverage(simulation)
     with st.expander("Assumptions", icon=":material/rule:"):
@@ -126,12 +101,6 @@ def results(simulation: Simulation) -> None:
             f"Prices {format.literal(simulation.price_version)}, {format.count(simulation.draws)} draws, "
             f"seed {simulation.seed}."
         )
-
-
-def _colour(saving: Estimate | NotEnoughData) -> str:
-    if isinstance(saving, NotEnoughData) or saving.low <= 0 <= saving.high:
-        return "gray"
-    return "green" if saving.low > 0 else "red"
 
 
 def _cost_chart(simulation: Simulation) -> None:
@@ -149,6 +118,16 @@ def _cost_chart(simulation: Simulation) -> None:
         )
 
 
+def _flow_chart(proposed: Policy) -> None:
+    flows = analysis.flowing(selected, proposed)
+    if all(flow.model == flow.requested_model for flow in flows):
+        return
+    with st.container(border=True):
+        st.subheader("Where calls go", anchor=False)
+        st.echarts_chart(charts.sankey(flows), height=320, alt=charts.flows_in_words(flows), key="flow_chart")
+        downloads.menu([asdict(flow) for flow in flows], "flows")
+
+
 def _rule_table(simulation: Simulation) -> None:
     with st.container(border=True):
         st.subheader("Rule by rule", anchor=False)
@@ -157,8 +136,10 @@ def _rule_table(simulation: Simulation) -> None:
             return
         largest = max(float(rule.baseline_usd) for rule in simulation.rules)
         dollars = format.money_column_format(largest)
+        rows = [_rule_row(rule) for rule in simulation.rules]
+        downloads.menu(rows, "simulation")
         st.dataframe(
-            [_rule_row(rule) for rule in simulation.rules],
+            rows,
             hide_index=True,
             placeholder=format.UNKNOWN,
             alt="What each rule would move, save and keep of the quality",
@@ -245,30 +226,21 @@ def editor(current_text: str, based_on: int | None) -> None:
         if st.button("Put in force", icon=":material/bolt:", key="apply_text", disabled=not changed):
             confirm_apply(text, current_text, based_on)
     if simulate_it:
-        results(analysis.simulation(selected, policy.parse(text), quality_floor=None))
+        proposed = policy.parse(text)
+        results(analysis.simulation(selected, proposed, quality_floor=None), proposed)
 
 
 @st.dialog("Put this policy in force?", icon=":material/bolt:", width="medium")
 def confirm_apply(text: str, current_text: str, based_on: int | None) -> None:
     """Show what changes, then write the version."""
     policies.show_changes(current_text, text, old_name="the policy in force", new_name="this text")
-    keys = writes.signature("apply_text", why="Why")
-    if st.button(
-        "Put in force",
-        key="apply_text_now",
-        type="primary",
-        width="stretch",
-        on_click=_apply_text,
-        args=(text, based_on, keys),
-    ):
-        st.rerun()
+    writes.confirm("apply_text", "Put in force", _apply_text, text, based_on)
 
 
-def _apply_text(text: str, based_on: int | None, keys: tuple[str, str]) -> None:
-    who, why = writes.signed(keys)
+def _apply_text(text: str, based_on: int | None, signature: writes.Signature) -> None:
 
     def write() -> str:
-        record = actions.apply_text(connection.store(), text, who=who, why=why, based_on=based_on)
+        record = actions.apply_text(connection.store(), text, who=signature.who, why=signature.why, based_on=based_on)
         return f"Policy version {record.version} is in force."
 
     writes.once(("apply_text", based_on, text), write)
@@ -279,11 +251,11 @@ if not connection.row("overview_totals", selected.parameters)["calls"]:
 else:
     record = connection.current_policy()
     current = policies.parsed(record)
-    by_knobs, as_text = st.tabs(["What if", "As text"], key="simulator_tab", on_change="rerun")
+    by_knobs, as_text, side_by_side = st.tabs(["What if", "As text", "Compare"], key="simulator_tab", on_change="rerun")
     if by_knobs.open:
         with by_knobs:
             proposed, quality_floor = knobs(current)
-            results(analysis.simulation(selected, proposed, quality_floor=quality_floor))
+            results(analysis.simulation(selected, proposed, quality_floor=quality_floor), proposed)
             st.button(
                 "Take this policy to the editor",
                 icon=":material/edit_note:",
@@ -294,3 +266,6 @@ else:
     if as_text.open:
         with as_text:
             editor(policy.dump(current) if record is None else record.text, None if record is None else record.version)
+    if side_by_side.open:
+        with side_by_side:
+            simulations.compare(selected, current, st.session_state.get(_TEXT))

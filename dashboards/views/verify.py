@@ -6,6 +6,7 @@ from typing import Any
 
 import analysis
 import charts
+import downloads
 import estimates
 import format
 import states
@@ -158,8 +159,10 @@ def _arms_in_words(item: Verification) -> str:
 def table(rules: list[Verification]) -> None:
     """The same as a table, to copy and to export."""
     with st.expander("As a table", icon=":material/table_chart:"):
+        rows = [_table_row(item) for item in rules]
+        downloads.menu(rows, "verification")
         st.dataframe(
-            [_table_row(item) for item in rules],
+            rows,
             hide_index=True,
             placeholder=format.UNKNOWN,
             alt="Measured against predicted saving per rule",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
-    from tierwise import prices, tasks
+    from tierwise import checks, prices, tasks
     from tierwise.context import use_case
     from tierwise.errors import (
         CollectorUnavailable,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tierwise.evaluations import Answer, check, feedback
     from tierwise.instrumentation import flush, instrument, uninstrument
     from tierwise.instrumentation.export import export_profile
+    from tierwise.judges import judge
     from tierwise.routing.policy import Policy
 
 __all__ = [
@@ -47,10 +48,12 @@ __all__ = [
     "TierwiseError",
     "__version__",
     "check",
+    "checks",
     "export_profile",
     "feedback",
     "flush",
     "instrument",
+    "judge",
     "prices",
     "tasks",
     "uninstrument",
@@ -65,6 +68,7 @@ _MODULES = {
     "feedback": "tierwise.evaluations",
     "flush": "tierwise.instrumentation",
     "instrument": "tierwise.instrumentation",
+    "judge": "tierwise.judges",
     "uninstrument": "tierwise.instrumentation",
     "use_case": "tierwise.context",
 }
@@ -79,7 +83,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         value = version("tierwise")
-    elif name in ("prices", "tasks"):
+    elif name in ("checks", "prices", "tasks"):
         value = import_module(f"tierwise.{name}")
     else:
         value = getattr(import_module(_MODULES.get(name, "tierwise.errors")), name)

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from tierwise import semconv as sc
-from tierwise.call import AttributeValue, Call, Cost, Decision, Usage
+from tierwise.call import Attempt, AttributeValue, Call, Cost, Decision, Usage
 
 _PARAMETER_KEYS = frozenset(
     {
@@ -119,6 +119,8 @@ def to_attributes(call: Call) -> dict[str, AttributeValue]:
         _cost_to_attributes(call.cost, attributes)
     if call.decision is not None:
         _decision_to_attributes(call.decision, attributes)
+    if call.attempt is not None:
+        _attempt_to_attributes(call.attempt, attributes)
     return attributes
 
 
@@ -168,13 +170,30 @@ def _decision_to_attributes(decision: Decision, attributes: dict[str, AttributeV
         attributes[sc.ROUTE_REASON] = decision.reason
 
 
+def _attempt_to_attributes(attempt: Attempt, attributes: dict[str, AttributeValue]) -> None:
+    attributes[sc.ATTEMPT_OF] = attempt.of
+    attributes[sc.ATTEMPT_NUMBER] = attempt.number
+    attributes[sc.ATTEMPT_ACCEPTED] = attempt.rejected_by is None
+    attributes[sc.ATTEMPT_STARTED_AFTER] = attempt.started_after_s
+    if attempt.rejected_by is not None:
+        attributes[sc.ATTEMPT_REJECTED_BY] = attempt.rejected_by
+    if attempt.reason:
+        attributes[sc.ATTEMPT_REASON] = attempt.reason
+    if attempt.buffered:
+        attributes[sc.ATTEMPT_BUFFERED] = True
+    if attempt.checks:
+        attributes[sc.ATTEMPT_CHECKS] = attempt.checks_s
+    for name, found in attempt.checks:
+        attributes[sc.CHECK_PREFIX + name] = found
+
+
 def from_attributes(attributes: Mapping[str, Any]) -> Call:
     """The call that span attributes in tierwise's own dialect describe.
 
     Values of a wrong type are ignored field by field: what arrives from the network is not ours to trust.
     """
-    found: tuple[dict[str, Any], ...] = ({}, {}, {}, {}, {}, {}, {})
-    fields, usage, units, cost, decision, parameters, extra = found
+    found: tuple[dict[str, Any], ...] = ({}, {}, {}, {}, {}, {}, {}, {}, {})
+    fields, usage, units, cost, decision, parameters, attempt, checks, extra = found
     for key, value in attributes.items():
         place = _PLACES.get(key)
         if place is not None:
@@ -184,6 +203,8 @@ def from_attributes(attributes: Mapping[str, Any]) -> Call:
         elif key.startswith(sc.USAGE_UNIT_PREFIX):
             if (amount := _positive(value)) is not None:
                 units[key.removeprefix(sc.USAGE_UNIT_PREFIX)] = amount
+        elif key.startswith(sc.CHECK_PREFIX) and value in _FOUND:
+            checks[key.removeprefix(sc.CHECK_PREFIX)] = value
         else:
             extra[key] = value
     legacy_provider, legacy_tier = fields.pop("legacy_provider", None), fields.pop("other_tier", None)
@@ -196,6 +217,7 @@ def from_attributes(attributes: Mapping[str, Any]) -> Call:
         usage=_usage(usage, units),
         cost=_cost(cost),
         decision=_decision(decision, attributes),
+        attempt=_attempt(attempt, checks),
         parameters=parameters,
         extra=extra,
         **fields,
@@ -259,13 +281,21 @@ def usd(amount: float | Decimal) -> Decimal:
 
 
 _ARMS = frozenset({"control", "canary", "treated", "holdout"})
-_DECISIONS = frozenset({"unchanged", "routed", "would_route", "refused", "fell_back"})
+_DECISIONS = frozenset({"unchanged", "routed", "would_route", "refused", "fell_back", "escalated", "rejected"})
+_FOUND = ("passed", "failed", "undecided")
+"""What a check can find; a tuple, because it is asked about values that may not be hashable."""
 
 
 def _decision(said: dict[str, Any], attributes: Mapping[str, Any]) -> Decision | None:
     if "requested_model" not in said:
         return None
     return Decision(sent_model=_text(attributes.get(sc.REQUEST_MODEL)) or said["requested_model"], **said)
+
+
+def _attempt(said: dict[str, Any], checks: dict[str, str]) -> Attempt | None:
+    if "of" not in said or "number" not in said:
+        return None
+    return Attempt(checks=tuple(sorted(checks.items())), **said)
 
 
 def _positive(value: Any) -> int | float | None:
@@ -292,7 +322,7 @@ def _source(value: Any) -> str:
     return "provider" if value == "provider" else "local"
 
 
-_FIELD, _USAGE, _UNIT, _COST, _DECISION, _PARAMETER = range(6)
+_FIELD, _USAGE, _UNIT, _COST, _DECISION, _PARAMETER, _ATTEMPT = range(7)
 _NUMBERS = frozenset({"time_to_first_chunk_s", "task_confidence", "shadow_propensity"})
 
 _PLACES: Mapping[str, tuple[int, str, Callable[[Any], Any]]] = {
@@ -330,5 +360,13 @@ _PLACES: Mapping[str, tuple[int, str, Callable[[Any], Any]]] = {
     sc.ROUTE_DECISION: (_DECISION, "decision", _one_of(_DECISIONS)),
     sc.ROUTE_PROPENSITY: (_DECISION, "propensity", _number),
     sc.ROUTE_REASON: (_DECISION, "reason", _text),
+    sc.ATTEMPT_OF: (_ATTEMPT, "of", _text),
+    sc.ATTEMPT_NUMBER: (_ATTEMPT, "number", _count),
+    sc.ATTEMPT_ACCEPTED: (_ATTEMPT, "accepted", _nothing),
+    sc.ATTEMPT_REJECTED_BY: (_ATTEMPT, "rejected_by", _text),
+    sc.ATTEMPT_REASON: (_ATTEMPT, "reason", _text),
+    sc.ATTEMPT_STARTED_AFTER: (_ATTEMPT, "started_after_s", _number),
+    sc.ATTEMPT_BUFFERED: (_ATTEMPT, "buffered", _true),
+    sc.ATTEMPT_CHECKS: (_ATTEMPT, "checks_s", _number),
 }
 """Attribute key → (which part of a call, field there, how to read a value: None for one that cannot be used)."""

@@ -98,6 +98,32 @@ class Request:
     """low | medium | high | unknown."""
     input_tokens_estimate: int = 0
     """From the size of the text, about four characters a token; good to a factor of two."""
+    attributes: Mapping[str, str] | None = None
+    """What `use_case(attributes=…)` says about the call."""
+    at_ns: int | None = None
+    """When it is made, in nanoseconds since 1970; None: now."""
+    betas: tuple[str, ...] = ()
+    """Of the `anthropic-beta` header: features that not every model has."""
+
+
+@record
+class Escalation:
+    """Which models may follow within one call, when the answer of the one before will not do."""
+
+    models: tuple[str, ...]
+    """After the first, in order; the requested model is the last, and its answer is never checked."""
+    checks: tuple[str, ...]
+    """Names of `tierwise.checks` that an answer has to pass; one that cannot be decided is passed."""
+    check_timeout_s: float = 0.25
+    """For each check."""
+    patience_s: float | None = None
+    """The requested model is started beside the first when that has no accepted answer after so long; None: one model
+    at a time."""
+    samples: int = 1
+    """Answers of the first model to compare, for the `agreement` check; it alone is asked more than once."""
+
+
+DecisionKind = Literal["unchanged", "routed", "would_route", "refused", "fell_back", "escalated", "rejected"]
 
 
 @record
@@ -113,17 +139,43 @@ class Decision:
     """treated: sent to the rule's target at full share; canary: the same while share < 1; control: matched, outside the
     share; holdout: kept on the requested model for measuring. None when no rule matched, when the call was not eligible
     (refused, suspended, pinned), and in shadow mode."""
-    decision: Literal["unchanged", "routed", "would_route", "refused", "fell_back"] = "unchanged"
-    """would_route: shadow mode; refused: the target cannot serve this request; fell_back: the target failed and the
-    requested model answered."""
+    decision: DecisionKind = "unchanged"
+    """would_route: shadow mode; refused: the target cannot serve this request; fell_back: the target failed and another
+    model answered; escalated: the answer of the model before did not pass, and this one was handed out; rejected: an
+    attempt whose answer was not."""
     propensity: float | None = None
     """Probability, before the draw, of the arm that was drawn; in (0, 1]."""
     reason: str = ""
     """In words, for the person reading the trace."""
+    escalation: Escalation | None = field(default=None, compare=False, repr=False)
+    """What may follow `sent_model` within this call; not recorded."""
 
     @property
     def changed(self) -> bool:
         return self.sent_model != self.requested_model
+
+
+@record
+class Attempt:
+    """The place of a call among those made for one request of the caller's, who saw the answer of one of them."""
+
+    of: str
+    """`<trace id>-<span id>` of the first attempt, itself included."""
+    number: int
+    """Counted from 1, in the order in which they began."""
+    started_after_s: float = 0.0
+    """From the caller's request to the beginning of this attempt."""
+    rejected_by: str | None = None
+    """Why the caller did not get this answer: a check's name, `error`, `incomplete`, `late` (another was faster),
+    `sample` (made to compare with) or `cancelled`; None for the one that they got."""
+    reason: str = ""
+    """The same in words, without a word of the answer."""
+    buffered: bool = False
+    """A stream was read to its end before its first chunk was handed out."""
+    checks: tuple[tuple[str, str], ...] = ()
+    """(check, `passed`, `failed` or `undecided`), sorted by name."""
+    checks_s: float = 0.0
+    """How long the checks took together."""
 
 
 @record
@@ -178,6 +230,8 @@ class Call:
     use_case_name: str | None = None
     tenant: str | None = None
     decision: Decision | None = None
+    attempt: Attempt | None = None
+    """None for a call that is the only one made for its request, as nearly all are."""
     shadow_of: str | None = None
     """`<trace id>-<span id>` of the call this one shadows; None for the user's own traffic."""
     shadow_propensity: float | None = None

@@ -12,7 +12,7 @@ Kept in a context variable, so threads, tasks and nested blocks do not see each 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial, wraps
@@ -31,6 +31,7 @@ class DeclaredUseCase:
     task: str | None = None
     tenant: str | None = None
     conversation: str | None = None
+    attributes: Mapping[str, str] | None = None
     outer: DeclaredUseCase | None = None
     """The block around this one."""
     opened_by: object = None
@@ -49,21 +50,30 @@ class use_case:
     """Name the use case of the calls made inside: a context manager, and a decorator of any kind of function.
 
     Decorated generators, sync or async, carry it while they run, not while their consumer does. Blocks nest: the inner
-    one inherits tenant and conversation where it names none; name and task are its own.
+    one inherits tenant, conversation and attributes where it names none; name and task are its own.
 
     Args:
         name: what a person calls the use case; calls under the same name are one use case everywhere.
         task: the task type, such as "extraction"; otherwise it is inferred from each request.
         tenant: for whom the calls are made.
         conversation: identifier of the conversation the calls belong to; it becomes `gen_ai.conversation.id`.
+        attributes: what else a rule of the policy may match on, such as `{"plan": "free"}`. They are compared as text,
+            True as "true", and are on the spans of the calls: nothing secret belongs here.
     """
 
     __slots__ = ("_declared",)
 
     def __init__(
-        self, name: str, *, task: str | None = None, tenant: str | None = None, conversation: str | None = None
+        self,
+        name: str,
+        *,
+        task: str | None = None,
+        tenant: str | None = None,
+        conversation: str | None = None,
+        attributes: Mapping[str, str | bool | int | float] | None = None,
     ) -> None:
-        self._declared = DeclaredUseCase(name, task, tenant, conversation)
+        texts = {key: _attribute_text(value) for key, value in attributes.items()} if attributes else None
+        self._declared = DeclaredUseCase(name, task, tenant, conversation, texts)
 
     def __enter__(self) -> None:
         outer = _innermost.get()
@@ -73,6 +83,7 @@ class use_case:
                 declared,
                 tenant=declared.tenant or (outer.tenant if outer else None),
                 conversation=declared.conversation or (outer.conversation if outer else None),
+                attributes=_inherited(declared.attributes, outer.attributes if outer else None),
                 outer=outer,
                 opened_by=self,
             )
@@ -107,6 +118,14 @@ class use_case:
                 return function(*args, **kwargs)
 
         return carry_call
+
+
+def _attribute_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _inherited(own: Mapping[str, str] | None, outer: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    return {**outer, **own} if own and outer else own or outer
 
 
 # What these two return are generator functions themselves: frameworks look (FastAPI at its dependencies, pytest at its

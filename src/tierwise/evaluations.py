@@ -21,11 +21,13 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tierwise import settings
 from tierwise.background import BackgroundWorker, Job
 from tierwise.call import Evaluation
+from tierwise.checks import Answer, context_of, run
+from tierwise.checks.registered import register_function
 from tierwise.evaluation_export import EvaluationExport, warm_up
 from tierwise.firewall import firewall
 
@@ -37,38 +39,9 @@ logger = logging.getLogger("tierwise")
 
 MAX_QUEUED_ANSWERS = 1_000
 _LAST_CHECKS_S = 5.0
+_STRUCTURAL_CHECK_S = 1.0
 SLOW_CHECK_S = 5.0
 """A check that takes longer is named once in the log: later answers wait for it, and are dropped when too many do."""
-
-
-class ToolCall(Protocol):
-    """A tool the model asked for."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def arguments(self) -> str:
-        """JSON, as the model wrote it: it may be broken."""
-        ...
-
-    @property
-    def id(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model answered, as a check sees it."""
-
-    text: str
-    """Of the first choice; empty when it only calls tools."""
-    tool_calls: tuple[ToolCall, ...] = ()
-    """In order."""
-    finish_reason: str | None = None
-    model: str | None = None
-    """The model that answered, as the provider names it."""
-    raw: Any = None
-    """The SDK's response object where there is one."""
 
 
 CheckFunction = Callable[[dict[str, Any], Answer], "bool | float | None"]
@@ -88,6 +61,8 @@ _checks: dict[str, tuple[_Check, ...]] = {}
 _worker = BackgroundWorker("tierwise-checks", max_queued=MAX_QUEUED_ANSWERS)
 _lock = threading.Lock()
 _export: EvaluationExport | None = None
+_structural: tuple[str, ...] = ()
+"""Checks of every answer that need no function of the user's."""
 _said: set[str] = set()
 _closes_at_exit = False
 _warmed_up = False
@@ -98,27 +73,29 @@ def configure(with_settings: settings.Settings | None = None, *, logger_provider
 
     Without it, the settings are read from the environment when the first evaluation leaves.
     """
-    global _export
+    global _export, _structural
+    in_force = with_settings or settings.load()
     with _lock:
         previous = _export
-        _export = EvaluationExport(with_settings or settings.load(), logger_provider=logger_provider)
+        _export = EvaluationExport(in_force, logger_provider=logger_provider)
+        _structural = in_force.structural_checks
     if previous is not None:
         previous.close(timeout_s=1.0)
 
 
 @contextmanager
-def leaving_through(logger_provider: LoggerProvider) -> Generator[None]:
-    """Have evaluations leave through this provider inside the block, for tests."""
-    global _export
+def leaving_through(logger_provider: LoggerProvider, structural: tuple[str, ...] = ()) -> Generator[None]:
+    """Have evaluations leave through this provider inside the block, and answers scored by these checks, for tests."""
+    global _export, _structural
     with _lock:
-        outside = _export
-        _export = EvaluationExport(settings.Settings(), logger_provider=logger_provider)
+        outside, outside_structural = _export, _structural
+        _export, _structural = EvaluationExport(settings.Settings(), logger_provider=logger_provider), structural
     try:
         yield
     finally:
         drain(_LAST_CHECKS_S)
         with _lock:
-            _export = outside
+            _export, _structural = outside, outside_structural
 
 
 def _exporting() -> EvaluationExport:
@@ -157,12 +134,14 @@ if hasattr(os, "register_at_fork"):
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def check(use_case: str, *, name: str | None = None) -> Callable[[_F], _F]:
+def check(use_case: str, *, name: str | None = None, blocking: bool = False) -> Callable[[_F], _F]:
     """Register a check of every answer of a use case; a decorator that gives the function back as it is.
 
     Args:
         use_case: its name or id.
         name: what the scores are called, by default the function's name. Scores of one name are compared.
+        blocking: rules that check for `contradiction` ask the function, too, before an answer is handed out, and wait
+            for it no longer than their time limit.
 
     The function gets the request body and the `Answer` and gives True, False, a score in [0, 1], or None to abstain.
     """
@@ -174,6 +153,8 @@ def check(use_case: str, *, name: str | None = None) -> Callable[[_F], _F]:
         label = name or getattr(function, "__name__", type(function).__name__)
         others = tuple(other for other in _checks.get(use_case, ()) if other.name != label)
         _checks[use_case] = (*others, _Check(label, function))
+        if blocking:
+            register_function(use_case, label, function)
         _warm_up()
         return function
 
@@ -197,7 +178,12 @@ def _checks_of(use_case_id: str, use_case_name: str | None) -> tuple[_Check, ...
 
 def has_check(use_case_id: str, use_case_name: str | None) -> bool:
     """Whether an answer of this use case would be checked."""
-    return bool(_checks) and bool(_checks_of(use_case_id, use_case_name))
+    return bool(_structural) or (bool(_checks) and bool(_checks_of(use_case_id, use_case_name)))
+
+
+def structural_checks() -> tuple[str, ...]:
+    """Names of the checks that every answer is scored by."""
+    return _structural
 
 
 def schedule(
@@ -209,16 +195,32 @@ def schedule(
     use_case_name: str | None,
     response_id: str | None,
 ) -> None:
-    """Run the use case's checks on an answer, in the background.
+    """Run the use case's checks, and the structural ones that are switched on, on an answer, in the background.
 
     Args:
         request_body: handed to the checks as it is; a snapshot, when the caller's lists may change later.
     """
-    checks = _checks_of(use_case_id, use_case_name)
-    if not checks:
+    checks, structural = _checks_of(use_case_id, use_case_name), _structural
+    if not checks and not structural:
         return
 
     def run_checks() -> None:
+        if structural:
+            context = context_of(use_case_id=use_case_id, use_case_name=use_case_name)
+            for verdict in run(structural, request_body, answer, timeout_s=_STRUCTURAL_CHECK_S, context=context):
+                if verdict.passed is not None:
+                    score, label = _score(verdict.passed)
+                    emit(
+                        _evaluation(
+                            verdict.check,
+                            "structural",
+                            score,
+                            label,
+                            span_context,
+                            explanation=verdict.reason or None,
+                            response_id=response_id,
+                        )
+                    )
         for one in checks:
             evaluation = _evaluate(one, dict(request_body), answer, span_context, response_id)
             if evaluation is not None:
@@ -226,7 +228,7 @@ def schedule(
 
     with firewall("scheduling a check"):
         _close_at_exit()
-        name = f"check {checks[0].name} of use case {use_case_name or use_case_id}"
+        name = f"check {checks[0].name if checks else structural[0]} of use case {use_case_name or use_case_id}"
         if not _worker.submit(Job(name, run_checks)):
             busy = _worker.running()
             _say_once(
@@ -338,7 +340,7 @@ def _target(target: Any) -> tuple[SpanContext, str | None] | None:
 
 def _evaluation(
     name: str,
-    source: Literal["check", "feedback"],
+    source: Literal["structural", "check", "feedback"],
     score: float | None,
     label: str | None,
     span_context: SpanContext,

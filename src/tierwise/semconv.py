@@ -208,6 +208,9 @@ USE_CASE_ID: Final = "tierwise.use_case.id"
 — | tierwise"""
 USE_CASE_NAME: Final = "tierwise.use_case.name"
 """As declared by `use_case(…)` | string | declared | — | tierwise"""
+USE_CASE_ATTRIBUTES: Final = "tierwise.use_case.attributes"
+"""What `use_case(attributes=…)` says, each as `name=value`, in order of the names | string[] | declared | — |
+tierwise"""
 TENANT: Final = "tierwise.tenant"
 """For whom the call was made, as declared | string | declared | — | tierwise"""
 
@@ -221,6 +224,12 @@ COST_CACHE_WRITE_USD: Final = "tierwise.cost.cache_write_usd"
 """Cache writes' part of the cost | double | priced and above 0 | — | tierwise"""
 COST_OTHER_USD: Final = "tierwise.cost.other_usd"
 """What is billed per use rather than per token, such as web searches | double | priced and above 0 | — | tierwise"""
+COST_STATED_USD: Final = "tierwise.cost.stated_usd"
+"""What the log or instrumentation that the call comes from says it cost, kept beside our own figure | double | it says
+so | — | tierwise"""
+COST_REPORTED_USD: Final = "tierwise.cost.reported_usd"
+"""What another instrumentation said the call cost, where the price list gives another figure | double | written by the
+collector, where they differ | — | tierwise"""
 PRICE_VERSION: Final = "tierwise.price.version"
 """Which price list, with a hash of your overrides | string | priced | — | tierwise"""
 PRICED: Final = "tierwise.priced"
@@ -237,11 +246,37 @@ ROUTE_ARM: Final = "tierwise.route.arm"
 ROUTE_REQUESTED_MODEL: Final = "tierwise.route.requested_model"
 """What the caller asked for | string | a policy is loaded | — | tierwise"""
 ROUTE_DECISION: Final = "tierwise.route.decision"
-"""`unchanged`, `routed`, `would_route`, `refused` or `fell_back` | string | a policy is loaded | — | tierwise"""
+"""`unchanged`, `routed`, `would_route`, `refused`, `fell_back`, `escalated`, or `rejected` for an attempt whose answer
+was not handed out | string | a policy is loaded | — | tierwise"""
 ROUTE_PROPENSITY: Final = "tierwise.route.propensity"
 """Probability of the arm before it was drawn, in (0, 1] | double | drawn | — | tierwise"""
 ROUTE_REASON: Final = "tierwise.route.reason"
 """Why, in words | string | a policy is loaded | — | tierwise"""
+
+ATTEMPT_OF: Final = "tierwise.attempt.of"
+"""`<trace id>-<span id>` (hex) of the first of the attempts that one request of the caller's took, itself included |
+string | cascades and speculation | — | tierwise"""
+ATTEMPT_NUMBER: Final = "tierwise.attempt.number"
+"""Which of them this is, from 1 | int | cascades and speculation | — | tierwise"""
+ATTEMPT_ACCEPTED: Final = "tierwise.attempt.accepted"
+"""Whether the caller got this answer, or this error; of the attempts at one request it is true once | boolean |
+cascades and speculation | — | tierwise"""
+ATTEMPT_REJECTED_BY: Final = "tierwise.attempt.rejected_by"
+"""Why not: the name of a check, `error`, `incomplete`, `late`, `sample` or `cancelled` | string | not accepted | — |
+tierwise"""
+ATTEMPT_REASON: Final = "tierwise.attempt.reason"
+"""The same in words | string | not accepted | — | tierwise"""
+ATTEMPT_STARTED_AFTER: Final = "tierwise.attempt.started_after_s"
+"""From the caller's request to the beginning of this attempt, in seconds; what the caller waited is this and the
+attempt's own duration | double | cascades and speculation | — | tierwise"""
+ATTEMPT_BUFFERED: Final = "tierwise.attempt.buffered"
+"""The stream was read to its end, for its checks, before its first chunk was handed out | boolean | it was | — |
+tierwise"""
+ATTEMPT_CHECKS: Final = "tierwise.attempt.checks_s"
+"""How long the checks of the answer took together, in seconds | double | it was checked | — | tierwise"""
+CHECK_PREFIX: Final = "tierwise.check."
+"""Before a check's name: what it found, `passed`, `failed` or `undecided` | string | the answer was checked | — |
+tierwise"""
 
 SHADOW_OF: Final = "tierwise.shadow.of"
 """`<trace id>-<span id>` (hex) of the call this one shadows, which has a trace of its own so that the user's keeps

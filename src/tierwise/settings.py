@@ -20,8 +20,12 @@ from tierwise.errors import SettingsError
 DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
 MODES = ("off", "shadow", "enforce")
 Mode = Literal["off", "shadow", "enforce"]
+ROLES = ("look", "review", "approve")
+"""What one may do in the dashboard; each role holds those before it."""
 EXPORT_PROFILES = ("langfuse", "mlflow", "openlit", "phoenix", "sentry")
 """Backends whose own attributes tierwise can add to what it exports to them."""
+STRUCTURAL_CHECKS = ("language", "refusal", "schema", "truncation")
+"""Checks of `tierwise.checks` that every answer can be scored by: those that need only request and answer."""
 
 
 def data_home() -> Path:
@@ -42,6 +46,9 @@ class Settings:
     """Collector's OTLP/HTTP base URL."""
     policy: str | None = None
     """Path or http(s) URL of the policy; None: no routing."""
+    policy_key: str | None = field(default=None, repr=False)
+    """Secret shared with whoever writes the policy; an application then takes only a policy signed with it, a collector
+    signs what it serves, and the command line what it writes to a file. None: unsigned."""
     mode: Mode | None = None
     """Overrides the policy's own mode when set; `off` is the kill switch and beats everything."""
     capture_content: bool = False
@@ -59,7 +66,7 @@ class Settings:
     """Profiles of the backend that `OTEL_EXPORTER_OTLP_ENDPOINT` names: it gets its own attributes beside the standard
     ones. A tierwise collector never does."""
     db: str = field(default_factory=lambda: f"duckdb:{data_home() / 'tierwise.duckdb'}")
-    """Store URL: `duckdb:PATH`, `http://HOST:PORT` of a collector, or `memory:`."""
+    """Store URL: `duckdb:PATH`, `http://HOST:PORT` of a collector, `clickhouse://HOST:PORT/DATABASE`, or `memory:`."""
     token: str | None = field(default=None, repr=False)
     """Bearer token between app, collector, dashboard and command line; None: loopback without one."""
     tls_cert: str | None = None
@@ -72,12 +79,21 @@ class Settings:
     """A collector deletes calls, spans and evaluations older than this; None: it keeps them."""
     retention_size: int | None = None
     """Bytes of data in the store past which a collector deletes the oldest; None: it keeps them."""
-    policy_poll_s: float = 5.0
+    structural_checks: tuple[str, ...] = ()
+    """Checks that every answer is scored by, in the background; none: only those of pairs, and the user's own."""
+    policy_poll_s: float = 3.0
     """Seconds between two looks at the policy file or URL."""
     tenant: str | None = None
     """Tenant of calls made outside any `use_case(tenant=…)`."""
     prices: str | None = None
     """TOML file of price overrides and discounts; None: the price list as it is."""
+    trace_url: str | None = None
+    """Address of a call in your own tool, with `{trace_id}` and `{span_id}` in it; None: no links out."""
+    alert_webhook: str | None = field(default=None, repr=False)
+    """http(s) URL that a collector and `tierwise budget check --notify` post new alerts to as JSON; None: nobody."""
+    roles: tuple[tuple[str, str], ...] = ()
+    """Who may do what in the dashboard: (role, e-mail pattern); see `ROLES`. Empty: without sign-in and on loopback
+    everybody approves, else everybody looks."""
     seed: int | None = None
     """Makes the draws of shadow calls and of non-sticky rules repeatable, for tests and demos; None: they are not."""
 
@@ -120,13 +136,13 @@ def _file_values(file: Path | None) -> dict[str, tuple[Any, str]]:
     return {name: (value, f"{path}: {name}") for name, value in table.items()}
 
 
-def _profiles(value: Any, origin: str) -> tuple[str, ...]:
-    """Names of profiles, as a text with commas or a list."""
+def _names(value: Any, origin: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Some of the known names, as a text with commas or a list."""
     given = cast("list[Any]", value) if isinstance(value, list) else str(value).split(",")
     names = tuple(dict.fromkeys(str(name).strip().lower() for name in given if str(name).strip()))
     for name in names:
-        if name not in EXPORT_PROFILES:
-            raise SettingsError(f"{origin} is {value!r}; allowed: {', '.join(EXPORT_PROFILES)}, several with commas")
+        if name not in known:
+            raise SettingsError(f"{origin} is {value!r}; allowed: {', '.join(known)}, several with commas")
     return names
 
 
@@ -138,6 +154,27 @@ def _size(value: Any, origin: str) -> int:
     if not 1 <= size <= 16 * 1024 * 1024:
         raise SettingsError(f"{origin} is {value!r}; allowed: bytes from 1 to 16777216")
     return size
+
+
+def _roles(value: Any, origin: str) -> tuple[tuple[str, str], ...]:
+    """`approve: ada@acme.com, review: *@acme.com`, or a table of role = [patterns]."""
+    if isinstance(value, Mapping):
+        table = cast("Mapping[str, Any]", value)
+        given = [
+            (role, str(name))
+            for role, names in table.items()
+            for name in (names if isinstance(names, list) else [names])
+        ]
+    else:
+        given = [
+            (role.strip(), name.strip()) for part in str(value).split(",") for role, _, name in [part.partition(":")]
+        ]
+    for role, name in given:
+        if role not in ROLES or not name:
+            raise SettingsError(
+                f"{origin} is {value!r}; allowed: 'approve: ada@acme.com, review: *@acme.com', roles {', '.join(ROLES)}"
+            )
+    return tuple((role, name.lower()) for role, name in given)
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB|TB)", re.IGNORECASE)
@@ -177,9 +214,13 @@ def _parse(name: str, value: Any, origin: str) -> Any:
             raise SettingsError(f"{origin} is {value!r}; allowed: true, false")
         return text in _TRUE
     if name == "export_profile":
-        return _profiles(value, origin)
+        return _names(value, origin, EXPORT_PROFILES)
+    if name == "structural_checks":
+        return _names(value, origin, STRUCTURAL_CHECKS)
     if name == "forward":
         return destinations.parse(value, origin, profiles=EXPORT_PROFILES)
+    if name == "roles":
+        return _roles(value, origin)
     if name == "retention_days":
         return _days(value, origin)
     if name == "retention_size":
@@ -201,6 +242,10 @@ def _parse(name: str, value: Any, origin: str) -> Any:
             raise SettingsError(f"{origin} is {value!r}; a whole number is needed") from None
     if not isinstance(value, str):
         raise SettingsError(f"{origin} is {value!r}; a text is needed")
+    if name == "trace_url" and ("{trace_id}" not in value or not value.startswith(("http://", "https://"))):
+        raise SettingsError(f"{origin} is {value!r}; an http:// or https:// URL with {{trace_id}} in it is needed")
+    if name == "alert_webhook" and not value.startswith(("http://", "https://")):
+        raise SettingsError(f"{origin} is {value!r}; an http:// or https:// URL is needed")
     if name == "endpoint" and not value.startswith(("http://", "https://")):
         raise SettingsError(f"{origin} is {value!r}; an http:// or https:// URL is needed")
     return value.rstrip("/") if name == "endpoint" else value

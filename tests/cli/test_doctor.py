@@ -10,7 +10,10 @@ import pytest
 from tierwise.cli import doctor
 from tierwise.destinations import Destination
 from tierwise.ingest.serve import running_collector
+from tierwise.routing.signature import sign, signature_path
 from tierwise.settings import Settings
+from tierwise.store import open_store
+from tierwise.store.duckdb import DuckDBStore
 
 if TYPE_CHECKING:
     from cli.conftest import Outcome, RunCommand
@@ -177,3 +180,57 @@ def test_destination_in_trouble_is_a_warning() -> None:
     assert finding.detail == (
         "http://apm:4318: 1,200 requests taken, 2.5 MB to go, 3 dropped (3 refused), last error HTTP 400 2 min ago"
     )
+
+
+@pytest.mark.parametrize(("signer", "status"), [(None, "failed"), ("other", "failed"), ("secret", "ok")])
+def test_an_unsigned_policy_is_seen(
+    run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signer: str | None, status: str
+) -> None:
+    """With a key a policy file that is unsigned, or signed with another, is a failure with its way out."""
+    path = tmp_path / "policy.toml"
+    path.write_bytes(b'mode = "off"')
+    if signer is not None:
+        signature_path(path).write_text(sign(b'mode = "off"', signer), encoding="ascii")
+    monkeypatch.setenv("TIERWISE_POLICY", str(path))
+    monkeypatch.setenv("TIERWISE_POLICY_KEY", "secret")
+
+    found = findings(run("doctor", "--json"))["policy file"]
+
+    assert found[0] == status
+    assert "TIERWISE_POLICY_KEY" in found[1]
+
+
+def test_a_policy_url_is_asked(run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL is read as an application reads it; one that does not answer is a warning, for the last policy holds."""
+    with running_collector(tmp_path / "calls.duckdb", settings=Settings(policy_key="secret")) as collector:
+        monkeypatch.setenv("TIERWISE_POLICY", f"{collector.url}/v1/policy")
+        monkeypatch.setenv("TIERWISE_POLICY_KEY", "secret")
+        empty = findings(run("doctor", "--json"))["policy file"]
+        collector.store.put_policy('mode = "enforce"', who="ada", why="", based_on=None)
+        served = findings(run("doctor", "--json"))["policy file"]
+    gone = findings(run("doctor", "--json"))["policy file"]
+
+    assert empty[0] == "warning"
+    assert "answers 404" in empty[1]
+    assert served[0] == "ok"
+    assert served[1].endswith("version 1, mode enforce, 0 rules, signed with TIERWISE_POLICY_KEY")
+    assert gone[0] == "warning"
+    assert "cannot be reached" in gone[1]
+
+
+def test_an_application_that_does_not_follow_is_seen(run: RunCommand, db: str) -> None:
+    """Who still decides by an old version, long after a newer one came, is named."""
+    in_step = findings(run("doctor", "--json"))["policy followed"]
+    store = open_store(db)
+    store.put_policy('mode = "enforce"', who="ada", why="", based_on=1)
+    assert isinstance(store, DuckDBStore)
+    with store.cursor() as cursor:
+        cursor.execute("UPDATE policies SET created_at = created_at - INTERVAL 20 DAY WHERE version = 2")
+    store.close()
+
+    behind = findings(run("doctor", "--json"))["policy followed"]
+
+    assert in_step[0] == "ok"
+    assert behind[0] == "warning"
+    assert "app decides by version 1, last call " in behind[1]
+    assert "version 2 is in force since " in behind[1]

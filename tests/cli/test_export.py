@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyarrow import parquet
 
-from tierwise.cli.export import _cell
+from tierwise.reports.table_files import cell
 
 if TYPE_CHECKING:
     from cli.conftest import RunCommand
@@ -64,7 +64,7 @@ def test_parquet_needs_a_file(run: RunCommand, db: str) -> None:
 
 def test_cells_are_no_formulas() -> None:
     """Text that a spreadsheet would run is marked as text; numbers stay numbers."""
-    assert _cell("=1+1") == "'=1+1"
-    assert _cell("plain") == "plain"
-    assert _cell(-1.5) == "-1.5"
-    assert _cell(None) == ""
+    assert cell("=1+1") == "'=1+1"
+    assert cell("plain") == "plain"
+    assert cell(-1.5) == "-1.5"
+    assert cell(None) == ""

@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tierwise.routing.policy import parse
+from tierwise.routing.source import FileSource
 
 if TYPE_CHECKING:
     from cli.conftest import RunCommand
 
+POLICY = """\
+mode = "enforce"
+[[rule]]
+id = "cheap"
+when = { use_case = ["uc_0"] }
+to = "claude-haiku-5-5"
+share = 0.5
+holdout = 0.1
+"""
 FILE = """\
 # reviewed
 mode = "enforce"
@@ -86,7 +96,7 @@ def test_apply_refuses_a_stale_basis_and_half_an_answer(run: RunCommand, db: str
 
 def test_apply_and_roll_back_a_recommendation(run: RunCommand, db: str) -> None:
     """A recommendation is put in force as a canary and taken out again."""
-    (item,) = run("recommend", "--json").json
+    item = run("recommend", "--json").json[0]
 
     applied = run("policy", "apply", "--recommendation", item["id"], "--share", "10%", "--holdout", "3%", "--json").json
     rolled_back = run("policy", "rollback", "--recommendation", item["id"], "--why", "complaints")
@@ -158,3 +168,72 @@ def test_nothing_to_go_back_to(run: RunCommand, tmp_path: Path) -> None:
 
     assert run("policy", "rollback", "--db", url).code == 1
     assert "no policy in the store yet" in run("policy", "show", "--db", url).err
+
+
+def test_show_names_who_decides_by_what(run: RunCommand, db: str) -> None:
+    """The applications of the last days are listed with the version that they decide by, and how far it is behind."""
+    run("policy", "apply", "--why", "again", _file(POLICY.replace("share = 0.5", "share = 0.6")))
+
+    shown = run("policy", "show")
+    as_json = run("policy", "show", "--json").json
+
+    assert "app decided by version 1, 1 behind the newest: last call " in shown.out
+    assert [(row["service_name"], row["policy_version"]) for row in as_json["applications"]] == [("app", 1)]
+
+
+def test_proposals_say_what_a_rule_waits_for(run: RunCommand, db: str) -> None:
+    """The next share of each rule, with what is missing, as a table and as JSON; one that waits cannot be taken."""
+    listed = run("policy", "proposals")
+    (as_json,) = run("policy", "proposals", "--json").json
+    taken = run("policy", "step-up", "cheap")
+
+    assert listed.code == 0
+    assert "cheap" in listed.out
+    assert (as_json["rule_id"], as_json["share"], as_json["next_share"]) == ("cheap", 0.5, 1.0)
+    assert as_json["ready"] is False
+    assert as_json["waits_for"][0] in listed.out.replace("\n", " ")
+    assert taken.code == 1
+    assert "is not ready for a share of 1" in taken.err
+
+
+def test_step_up_takes_the_next_share(run: RunCommand, db: str) -> None:
+    """A canary with its days and calls behind it goes to the next share, by whoever says so."""
+    run(
+        "policy",
+        "apply",
+        _file(POLICY.replace("share = 0.5", "share = 0.05") + "[rule.guard]\nmin_days = 0\nmin_calls = 0\n"),
+    )
+
+    changed = run("policy", "step-up", "cheap", "--who", "ada", "--why", "two good weeks", "--json").json
+    history = run("policy", "history", "--json").json
+
+    assert (changed["version"], changed["changes"][0]["after"]) == (3, 0.1)
+    assert (history[0]["who"], history[0]["action"], history[0]["why"]) == ("ada", "step_up", "two good weeks")
+
+
+def test_sign_writes_the_signature_beside_the_file(
+    run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a key a file is signed, and the kill switch signs it again; without one it is said what is missing."""
+    path = Path(_file(POLICY))
+    without = run("policy", "sign", str(path))
+    monkeypatch.setenv("TIERWISE_POLICY_KEY", "secret")
+
+    signed = run("policy", "sign", str(path))
+    first = FileSource(str(path), key="secret").read_if_changed()
+    off = run("policy", "off", "--file", str(path))
+    second = FileSource(str(path), key="secret").read_if_changed()
+
+    assert (without.code, signed.code, off.code) == (1, 0, 0)
+    assert "TIERWISE_POLICY_KEY is not set" in without.err
+    assert f"{path}.sig is written" in signed.out
+    assert first is not None
+    assert second is not None
+    assert 'mode = "off"' in second.text
+
+
+def _file(text: str) -> str:
+    """The path of a policy file in the working folder, which is the test's own."""
+    path = Path("policy.toml").resolve()
+    path.write_text(text, encoding="utf-8")
+    return str(path)

@@ -11,6 +11,7 @@ import populated
 import pytest
 import streamlit as st
 from opening import OpenPage
+from streamlit import config
 
 from tierwise.store import Store, open_store
 
@@ -55,7 +56,10 @@ def fresh_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[N
     """No read and no store of another test, no settings file of this machine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.delenv("TIERWISE_TOKEN", raising=False)
+    for name in ("TIERWISE_TOKEN", "TIERWISE_ROLES", "TIERWISE_TRACE_URL", "TIERWISE_PRICES"):
+        monkeypatch.delenv(name, raising=False)
+    # What .streamlit/config.toml beside the app says; a test of the app in this process does not read it.
+    config.set_option("server.address", "127.0.0.1")
     yield
     st.cache_data.clear()
     st.cache_resource.clear()

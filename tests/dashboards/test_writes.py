@@ -75,11 +75,11 @@ def test_bug_is_not_taken_for_a_failed_write(session: dict[str, Any]) -> None:
 def test_signature_defaults_to_the_account(session: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a name the operating system's user signs; a name that was typed is remembered."""
     monkeypatch.setattr(getpass, "getuser", lambda: "ops")
-    assert writes.signed(("who", "why")) == ("ops", "")
+    assert writes.signed("who", "why") == writes.Signature("ops", "")
 
     session.update(who=" lin ", why=" safe ")
 
-    assert writes.signed(("who", "why")) == ("lin", "safe")
+    assert writes.signed("who", "why") == writes.Signature("lin", "safe")
     assert writes.remembered_name() == "lin"
 
 

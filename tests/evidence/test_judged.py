@@ -97,3 +97,23 @@ def test_wrong_input_is_refused(changes: dict[str, list[float]], message: str):
 
     with pytest.raises(ValueError, match=message):
         judged(columns | changes)
+
+
+def test_weights_scale_bets_as_in_certify():
+    """Without a judge and with every pair reviewed, weights and their bound say what they say in `certify`; a bound ten
+    times as large makes each bet a tenth."""
+    rng = np.random.default_rng(11)
+    strong = (rng.random(400) < 0.9).astype(float)
+    weak = np.where(rng.random(400) < 0.98, strong, 0.0)
+    silent = np.zeros(400)
+    weight = rng.choice([2.0, 4.0], 400)
+
+    def certified(**weights: Any) -> Certificate:
+        return certify_judged(silent, silent, weak, strong, np.ones(400), least_review_probability=1.0, **weights)
+
+    plain = certify(weak, strong, weight=weight, max_weight=4.0)
+    found = certified(weight=weight, max_weight=4.0)
+    assert found.value == pytest.approx(float(weight @ weak) / float(weight @ strong))
+    assert found.e_value == pytest.approx(plain.e_value, rel=0.9)
+    assert certified(weight=np.full(400, 3.0), max_weight=3.0).e_value == pytest.approx(certified().e_value)
+    assert certified(weight=weight, max_weight=40.0).e_value < found.e_value

@@ -4,7 +4,7 @@ from itertools import chain, combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.evidence.multiple import adjusted_e_values, bonferroni, e_bh, holm
@@ -24,7 +24,6 @@ def test_base_e_bh_rejects_by_the_wang_ramdas_threshold():
     assert e_bh([3.0, 55.0, 39.0, 1.0], 0.05, closed=False).tolist() == [False, False, False, False]
 
 
-@settings(deadline=None)
 @given(few_e_values)
 def test_closed_e_bh_is_what_the_closure_over_all_subsets_allows(values: list[float]):
     """Closed e-BH finds the largest top set that passes the mean condition on every subset of hypotheses."""

@@ -43,7 +43,7 @@ def gains_of(seed: int, pairs: int, conversations: int) -> PolicyGains:
     return PolicyGains(arm, weak, strong, weight=np.ones(pairs), cluster=cluster, arms=ARMS, rho=0.95)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     pairs=st.integers(1, 80),
     seed=st.integers(0, 1000),
@@ -64,7 +64,7 @@ def test_a_policy_that_stays_has_the_e_value_of_its_gains(
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     pairs=st.integers(1, 60),
     seed=st.integers(0, 1000),

@@ -165,7 +165,7 @@ def test_moving_everything_is_always_compared():
     outright = world.select().outright
 
     assert outright.certificate.certified
-    assert outright.certificate.alpha == pytest.approx(0.005)
+    assert outright.certificate.alpha == pytest.approx(0.0045)
     assert isinstance(outright.saving, Estimate)
     assert outright.saving.value == pytest.approx(0.8)
     assert outright.weak_members == ()
@@ -289,3 +289,16 @@ def test_impossible_costs_are_refused(weak_cost: list[float], strong_cost: list[
     """Costs that cannot be are refused with value and place."""
     with pytest.raises(ValueError, match=message):
         select(["a"], [1.0], [1.0], weak_cost, strong_cost, seed=0)
+
+
+def test_who_is_too_weak_takes_no_part():
+    """A slice that surely keeps less than its floor does not move, though a tenth of it would fit into the whole; with
+    no floor it may."""
+    world = World({"good": 1.0, "bad": 0.6}, {"good": 0.8, "bad": 0.2}, 3000, seed=3)
+
+    floored = world.select(shares=IN_TENTHS, floor=0.85)
+    free = world.select(shares=IN_TENTHS, floor=0.0)
+
+    assert floored.members == ("good",)
+    assert floored.rejected["bad"].startswith("too weak")
+    assert 0.0 < free.shares["bad"] < 1.0

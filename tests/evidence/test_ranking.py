@@ -37,7 +37,7 @@ def policies(epoch: Epoch) -> list[tuple[tuple[int, ...], float]]:
     return [(step.arms, step.share) for step in epoch.path]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     pairs=st.integers(1, 500),
     more=st.integers(1, 500),

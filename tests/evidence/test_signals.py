@@ -80,3 +80,39 @@ def test_a_signal_that_never_fired_has_no_precision():
 def test_an_audit_is_json():
     """The audit can be stored as it is."""
     assert set(json.loads(json.dumps(audit([1, 0], [0, 1]).to_dict()))) == {"precision", "recall", "auc"}
+
+
+def test_weights_undo_how_answers_were_drawn():
+    """Where suspicious answers are graded ten times as often, weights give precision, recall and AUC of all answers,
+    and intervals wider than the same number of answers drawn alike would."""
+    rng = np.random.default_rng(3)
+    wrong = rng.random(20_000) < 0.2
+    fires = np.where(rng.random(20_000) < np.where(wrong, 0.6, 0.1), 1.0, 0.0)
+    graded = rng.random(20_000) < np.where(fires > 0.5, 0.5, 0.05)
+    weight = np.where(fires > 0.5, 1 / 0.5, 1 / 0.05)[graded]
+    truth = audit(fires, ~wrong)
+
+    found = audit(fires[graded], ~wrong[graded], weight=weight)
+    careless = audit(fires[graded], ~wrong[graded])
+
+    for name in ("precision", "recall", "auc"):
+        whole, weighted, plain = (getattr(item, name) for item in (truth, found, careless))
+        assert weighted.low < whole.value < weighted.high
+        assert weighted.effective_n <= weighted.n
+        if name == "recall":
+            assert not plain.low < whole.value < plain.high
+            assert weighted.effective_n < weighted.n / 2
+
+
+def test_equal_weights_change_nothing():
+    """Weights that are all the same give what no weights give."""
+    rng = np.random.default_rng(4)
+    signal, correct = rng.random(200), (rng.random(200) < 0.7).astype(float)
+
+    same = audit(signal, correct, weight=np.full(200, 7.0))
+
+    for name, plain in audit(signal, correct).to_dict().items():
+        weighted = same.to_dict()[name]
+        assert [weighted[key] for key in ("value", "low", "high", "n")] == pytest.approx(
+            [plain[key] for key in ("value", "low", "high", "n")]
+        )

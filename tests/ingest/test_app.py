@@ -18,6 +18,7 @@ from tierwise.ingest.intake import Intake, Unavailable
 from tierwise.ingest.limits import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES
 from tierwise.ingest.reception import Reception
 from tierwise.ingest.wal import segment_paths
+from tierwise.routing.signature import sign
 from tierwise.store.duckdb import DuckDBStore
 
 Make = Callable[..., Any]
@@ -255,6 +256,18 @@ class TestPolicy:
         assert first.headers["content-type"].startswith("application/toml")
         assert (unchanged.status_code, unchanged.content) == (304, b"")
         assert changed.text == 'version = 2\nmode = "off"'
+        assert "X-Tierwise-Signature" not in first.headers
+
+    def test_a_collector_with_a_key_signs(self, store: DuckDBStore, intake: Intake) -> None:
+        """With a key the policy comes with the signature of its very bytes."""
+        store.put_policy('mode = "shadow"', who="ana", why="start")
+
+        app = create_app(store, Reception(intake), policy_key="key")
+
+        with TestClient(app, base_url="http://127.0.0.1:4318") as signing:
+            answer = signing.get("/v1/policy")
+
+        assert answer.headers["X-Tierwise-Signature"] == sign(answer.content, "key")
 
 
 class TestStoreApi:

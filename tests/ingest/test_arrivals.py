@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -96,6 +96,130 @@ class TestPrices:
 
         assert priced.cost == cost
         assert (refused.cost, refused.unpriced_reason) == (None, "fine-tuned")
+
+
+class TestReportedCosts:
+    """Other instrumentations' own figures: ours counts, theirs is kept beside it."""
+
+    ATTRIBUTES: ClassVar = to_attributes(Call("chat", "openai", "gpt-4o-mini", usage=USAGE))
+
+    def arrived(self, arrive: Any, make_span: Make, scope: str = "logfire", **attributes: Any) -> Call:
+        (record,) = arrive(make_span(1, {**self.ATTRIBUTES, "operation.cost": 0.5, **attributes}), scope=scope).calls
+        return record.call
+
+    def test_wrong_cost_is_computed_again(self, arrive: Any, make_span: Make) -> None:
+        """A cost that the price list does not give is replaced, and kept as what was reported."""
+        call = self.arrived(arrive, make_span)
+
+        assert call.cost is not None
+        assert call.cost.total_usd == Decimal("0.00021")
+        assert call.extra[sc.COST_REPORTED_USD] == 0.5
+
+    def test_right_cost_is_not_kept_twice(self, arrive: Any, make_span: Make) -> None:
+        """A cost that is the price list's is only that."""
+        reported: dict[str, Any] = {"operation.cost": 0.00021}
+
+        call = self.arrived(arrive, make_span, **reported)
+
+        assert call.cost is not None
+        assert sc.COST_REPORTED_USD not in call.extra
+
+    def test_reported_cost_stands_in(self, arrive: Any, make_span: Make) -> None:
+        """Where the price list has no price, the reported one counts, and says whose it is."""
+        call = self.arrived(arrive, make_span, **{sc.REQUEST_MODEL: "no-such-model"})
+
+        assert call.cost is not None
+        assert (call.cost.total_usd, call.cost.price_version) == (Decimal("0.5"), "reported by logfire")
+
+    def test_nothing_is_no_price(self, arrive: Any, make_span: Make) -> None:
+        """A reported 0 for a model without a price is no price."""
+        unpriced: dict[str, Any] = {sc.REQUEST_MODEL: "no-such-model", "operation.cost": 0.0}
+
+        call = self.arrived(arrive, make_span, **unpriced)
+
+        assert call.cost is None
+        assert "no-such-model" in (call.unpriced_reason or "")
+
+    def test_what_the_provider_billed_counts(self, arrive: Any, make_span: Make) -> None:
+        """A cost that the provider stated is taken as it is."""
+        billed: dict[str, Any] = {sc.COST_AMOUNT: 0.25, sc.COST_CURRENCY: "USD", sc.COST_SOURCE: "provider"}
+
+        call = self.arrived(arrive, make_span, **billed)
+
+        assert call.cost is not None
+        assert (call.cost.total_usd, call.cost.source) == (Decimal("0.25"), "provider")
+
+
+class TestTasks:
+    CONTENT: ClassVar = {
+        sc.SYSTEM_INSTRUCTIONS: '[{"type": "text", "content": "Summarize the text of the user in one sentence."}]',
+        sc.INPUT_MESSAGES: '[{"role": "user", "parts": [{"type": "text", "content": "On Monday the council met."}]}]',
+    }
+
+    def arrived(self, arrive: Any, make_span: Make, scope: str = "other", **attributes: Any) -> Call:
+        arrivals.forget_tasks()
+        call = Call("chat", "openai", "gpt-4o-mini", usage=USAGE)
+        (record,) = arrive(make_span(1, {**to_attributes(call), **attributes}), scope=scope).calls
+        return record.call
+
+    def test_content_tells_the_task(self, arrive: Any, make_span: Make) -> None:
+        """Task type, complexity and use case are inferred from messages, and the source says so."""
+        call = self.arrived(arrive, make_span, **self.CONTENT)
+
+        assert (call.task_type, call.task_source) == ("summarization", "inferred")
+        assert call.task_confidence is not None
+        assert call.complexity
+        assert (call.use_case_id or "").startswith("uc_")
+
+    def test_no_content_no_guess(self, arrive: Any, make_span: Make) -> None:
+        """Without content nothing is known, and nothing is made up."""
+        call = self.arrived(arrive, make_span)
+
+        assert (call.task_type, call.task_source, call.use_case_id) == ("unknown", None, None)
+
+    def test_what_the_span_says_stays(self, arrive: Any, make_span: Make) -> None:
+        """A task that the span names, and our own app's not knowing, are not overruled."""
+        said = {sc.TASK_TYPE: "extraction", sc.TASK_SOURCE: "tag"}
+
+        named = self.arrived(arrive, make_span, **self.CONTENT, **said)
+        ours = self.arrived(arrive, make_span, scope="tierwise", **self.CONTENT)
+
+        assert (named.task_type, named.task_source) == ("extraction", "tag")
+        assert ours.task_source is None
+
+    def test_name_of_the_use_case(self, arrive: Any, make_span: Make) -> None:
+        """Calls that an instrumentation gave a name are one use case by that name."""
+        one = self.arrived(arrive, make_span, **self.CONTENT, **{"gen_ai.prompt.name": "minutes"})
+
+        assert one.use_case_name == "minutes"
+
+
+def test_nested_instrumentations_are_one_call(make_span: Make, arrive: Any, store: Any) -> None:
+    """A framework's span around the SDK's, in another dialect and without the response's id, is the same call."""
+    outer = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o-mini",
+        "llm.provider": "openai",
+        "llm.token_count.prompt": 1000,
+        "llm.token_count.completion": 100,
+    }
+    inner = to_attributes(Call("chat", "openai", "gpt-4o-mini", response_id="chatcmpl-1", usage=USAGE))
+    chain = {"openinference.span.kind": "CHAIN", "llm.model_name": "gpt-4o-mini"}
+    spans = [
+        make_span(1, chain),
+        {**make_span(2, outer), "parentSpanId": f"{1:016x}"},
+        {**make_span(3, inner), "parentSpanId": f"{2:016x}"},
+    ]
+    trace_id = spans[0]["traceId"]
+    framework = arrive(*({**span, "traceId": trace_id} for span in spans[:2]), scope="openinference.langchain")
+    sdk = arrive({**spans[2], "traceId": trace_id}, scope="opentelemetry.instrumentation.genai.openai")
+    framework.extend(sdk)
+
+    landed = store.land(calls=framework.calls, spans=framework.spans)
+
+    (row,) = store.sql("SELECT response_id, input_tokens, priced FROM llm_calls").to_pylist()
+    assert (landed.calls, landed.merged_calls) == (1, 1)
+    assert row == {"response_id": "chatcmpl-1", "input_tokens": 1000, "priced": True}
 
 
 def test_unreadable_span_harms_no_other(

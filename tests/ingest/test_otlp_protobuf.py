@@ -38,7 +38,7 @@ values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(attributes=st.dictionaries(texts, values, max_size=4))
 def test_protobuf_and_json_say_the_same(make_request: Any, make_span: Any, attributes: dict[str, Any]) -> None:
     """A request reads the same in both encodings, attributes of every kind and depth included."""

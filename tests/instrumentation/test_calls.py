@@ -300,7 +300,7 @@ def test_our_own_error_after(
     def fail(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(calls, "_watch", fail)
+    monkeypatch.setattr(calls, "watch", fail)
 
     assert caller.create() is not None
     assert instrumented.only.status == "UNSET"

@@ -116,31 +116,53 @@ def test_errors_of_the_user_are_no_fallback(
     assert spans.only.attributes["tierwise.route.decision"] == "routed"
 
 
-def test_azure_deployment(route: Callable[[str], Spans], provider: LoopbackProvider) -> None:
-    """On Azure the deployment in the URL follows the decision."""
-    spans = route(rule("gpt-4o", "gpt-4o-mini"))
-
-    with openai.AzureOpenAI(azure_endpoint=provider.azure_endpoint, api_key="x", api_version="2025-01-01") as client:
-        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
-
-    (request,) = provider.requests
-    assert request.path.startswith("/openai/deployments/gpt-4o-mini/chat/completions")
-    assert spans.only.attributes["gen_ai.provider.name"] == "azure.ai.openai"
+DEPLOYMENTS = '\n[deployments."azure.ai.openai"]\n"gpt-4o" = "main"\n"gpt-4o-mini" = "small one"\n'
 
 
-def test_azure_client_of_one_deployment(route: Callable[[str], Spans], provider: LoopbackProvider) -> None:
-    """A client that is bound to one Azure deployment is left on it, and the span says why."""
-    spans = route(rule("gpt-4o", "gpt-4o-mini"))
+@pytest.mark.parametrize("bound_to", [None, "main"])
+def test_azure_deployment(bound_to: str | None, route: Callable[[str], Spans], provider: LoopbackProvider) -> None:
+    """On Azure a rule speaks of models, the URL of the deployments that the policy names for them; a client that is
+    bound to one deployment is no exception, and a target that fails leads back to it."""
+    spans = route(rule("gpt-4o", "gpt-4o-mini") + DEPLOYMENTS)
+    provider.script([Answer("Paris"), Fault.unknown_model("small one"), Answer("Paris")])
 
     with openai.AzureOpenAI(
-        azure_endpoint=provider.azure_endpoint, azure_deployment="gpt-4o", api_key="x", api_version="2025-01-01"
+        azure_endpoint=provider.azure_endpoint, azure_deployment=bound_to, api_key="x", api_version="2025-01-01"
     ) as client:
-        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+        for _ in range(2):
+            client.chat.completions.create(model="main", messages=[{"role": "user", "content": "hi"}])
 
-    (request,) = provider.requests
-    assert request.body["model"] == "gpt-4o"
-    assert spans.only.attributes["tierwise.route.decision"] == "refused"
-    assert spans.only.attributes["tierwise.route.reason"] == "the client is bound to one deployment"
+    paths = [request.path.partition("?")[0] for request in provider.requests]
+    assert paths == [f"/openai/deployments/{name}/chat/completions" for name in ("small%20one", "small%20one", "main")]
+    routed, fell_back = (span.attributes for span in spans.ended)
+    assert routed["gen_ai.provider.name"] == "azure.ai.openai"
+    assert routed["gen_ai.request.model"] == "gpt-4o-mini"
+    assert routed["tierwise.route.requested_model"] == "gpt-4o"
+    assert fell_back["tierwise.route.decision"] == "fell_back"
+    assert fell_back["gen_ai.request.model"] == "gpt-4o"
+
+
+def test_azure_deployments_that_no_policy_names(route: Callable[[str], Spans], provider: LoopbackProvider) -> None:
+    """Without names of deployments a call to Azure stays where it is, and the span says why."""
+    spans = route(rule("gpt-4o", "gpt-4o-mini"))
+
+    for bound_to in (None, "gpt-4o"):
+        with openai.AzureOpenAI(
+            azure_endpoint=provider.azure_endpoint, azure_deployment=bound_to, api_key="x", api_version="2025-01-01"
+        ) as client:
+            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+
+    assert {request.path.partition("?")[0] for request in provider.requests} == {
+        "/openai/deployments/gpt-4o/chat/completions"
+    }
+    assert [span.attributes["tierwise.route.decision"] for span in spans.ended] == ["refused", "refused"]
+    assert [span.attributes["tierwise.route.reason"] for span in spans.ended] == [
+        (
+            "not sent to gpt-4o-mini: no deployment of gpt-4o-mini at azure.ai.openai is named in the policy's "
+            "[deployments]"
+        ),
+        "the client is bound to one deployment, and the policy's [deployments] names no other",
+    ]
 
 
 @needs_kept_iterators

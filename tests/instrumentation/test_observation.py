@@ -40,7 +40,10 @@ def observe(spans: Spans, clients: dict[Any, Any]) -> Callable[..., Observation]
             "input_tokens_estimate": 5,
         }
         outgoing = Outgoing(
-            Request(**{**known, **request}), infer(BODY), Endpoint("openai", "host", 443, True, None, None), "parsed"
+            Request(**{**known, **request}),
+            infer(BODY),
+            Endpoint("openai", "host", 443, True, None, None, None),
+            "parsed",
         )
         return Observation(
             Runtime(Settings(), None, tracer_provider=spans.tracer_provider),

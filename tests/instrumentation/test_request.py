@@ -12,7 +12,15 @@ from tierwise.context import use_case
 from tierwise.instrumentation import request as module
 from tierwise.instrumentation.anthropic import ANTHROPIC
 from tierwise.instrumentation.openai import OPENAI
-from tierwise.instrumentation.request import call_site, endpoint, is_repeatable, read_body, read_outgoing, with_body
+from tierwise.instrumentation.request import (
+    at_deployment,
+    call_site,
+    endpoint,
+    is_repeatable,
+    read_body,
+    read_outgoing,
+    with_body,
+)
 
 from .installed_sdks import needs_newest_clients
 
@@ -189,3 +197,38 @@ def test_call_site() -> None:
 
 def _called_from() -> str | None:
     return call_site()
+
+
+def test_betas_of_request_and_client() -> None:
+    """The beta header is read wherever it was given, several of them apart; without one there are none."""
+    where = client("https://api.anthropic.com", "Anthropic")
+    where._custom_headers = {"Anthropic-Beta": "one-2025-01-01"}
+    given = options(url="/v1/messages", headers={"anthropic-beta": "two-2025-01-01, three"})
+    surface = ANTHROPIC.surfaces["/v1/messages"]
+
+    read = read_outgoing(ANTHROPIC, surface, where, given, stream=False, tenant=None)
+
+    assert read.request.betas == ("one-2025-01-01", "two-2025-01-01", "three")
+    assert outgoing().request.betas == ()
+
+
+def test_declared_attributes() -> None:
+    """A rule can match on what the block around the call declares."""
+    with use_case("invoices", attributes={"plan": "free"}):
+        inside = outgoing()
+
+    assert inside.request.attributes == {"plan": "free"}
+    assert outgoing().request.attributes is None
+
+
+def test_another_deployment() -> None:
+    """A client that is bound to a deployment reaches another one by a whole address; others name it in the body."""
+    bound = endpoint(OPENAI, client("https://my.openai.azure.com/openai/deployments/main/"))
+    free = endpoint(OPENAI, client("https://my.openai.azure.com/openai"))
+    given = options()
+
+    sent = at_deployment(given, bound, "small one")
+
+    assert sent.url == "https://my.openai.azure.com/openai/deployments/small%20one/chat/completions"
+    assert given.url == "/chat/completions"
+    assert at_deployment(given, free, "small one") is given

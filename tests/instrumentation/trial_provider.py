@@ -26,7 +26,20 @@ ROUTED = Models("gpt-4o", "claude-opus-4-7", "gpt-4o-mini claude-haiku-4-5")
 SHADOWED = Models("gpt-4.1", "claude-opus-4-8", "gpt-4.1-mini claude-haiku-5-5")
 FAILING = Models("gpt-4-turbo", "claude-opus-4-6", "gpt-4.1-nano claude-sonnet-4-6")
 """Models whose target does not exist, so that every call falls back."""
-MODELS = {"routed": ROUTED, "shadowed": SHADOWED, "falls back": FAILING}
+CASCADED = Models("gpt-cascaded", "claude-cascaded", "gpt-cascaded-mini claude-cascaded-mini")
+ESCALATED = Models("gpt-escalated", "claude-escalated", "gpt-escalated-mini claude-escalated-mini")
+"""Models whose target refuses, so that every call that is checked escalates."""
+SPECULATED = Models("gpt-speculated", "claude-speculated", "gpt-speculated-mini claude-speculated-mini")
+MODELS = {
+    "routed": ROUTED,
+    "shadowed": SHADOWED,
+    "falls back": FAILING,
+    "cascaded": CASCADED,
+    "escalated": ESCALATED,
+    "speculated": SPECULATED,
+}
+CHECKED = (CASCADED, ESCALATED, SPECULATED)
+"""Models whose target's answer is looked at before it is handed out."""
 
 POLICY = """
 version = 1
@@ -38,8 +51,15 @@ daily_budget_usd = 1000000.0
 "gpt-4.1" = ["gpt-4.1-mini"]
 "claude-opus-4-8" = ["claude-haiku-5-5"]
 """ + "".join(
-    f'[[rule]]\nid = "{requested}"\nkind = "route"\nto = "{target}"\nwhen = {{ request_model = ["{requested}"] }}\n'
-    for models in (ROUTED, FAILING)
+    f'[[rule]]\nid = "{requested}"\nkind = "{kind}"\nto = "{target}"\nallow_unknown_target = true\n'
+    f'when = {{ request_model = ["{requested}"] }}\n'
+    for models, kind in (
+        (ROUTED, "route"),
+        (FAILING, "route"),
+        (CASCADED, "cascade"),
+        (ESCALATED, "cascade"),
+        (SPECULATED, "speculative"),
+    )
     for requested, target in zip((models.openai, models.anthropic), models.target.split(), strict=True)
 )
 
@@ -51,6 +71,8 @@ def answer(request: ProviderRequest) -> Answer | Fault:
     """The same answer whichever model is asked, but for those that do not exist."""
     if request.model in FAILING.target.split():
         return Fault.unknown_model(request.model)
+    if request.model in ESCALATED.target.split():
+        return replace(SAYS, refusal=True)
     return replace(SAYS, tool_calls=[ToolCall("lookup", {"city": "Paris"})]) if request.body.get("tools") else SAYS
 
 
@@ -64,7 +86,8 @@ def scripted(provider: LoopbackProvider, *faults: Fault) -> Generator[None]:
             return answer(request)
         fault = waiting[0]
         falls_back = not fault.after_chunks and request.model in ROUTED.target.split()
-        return fault if falls_back else waiting.pop(0)
+        is_checked = any(request.model in models.target.split() for models in CHECKED)
+        return fault if falls_back or is_checked else waiting.pop(0)
 
     provider.answer(fail)
     try:

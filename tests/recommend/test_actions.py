@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,18 @@ def item(worlds: Worlds, store: DuckDBStore, proven: World) -> Recommendation:
 
 def state(store: DuckDBStore, item: Recommendation) -> str:
     return actions.find(store, item.id).state
+
+
+def test_a_share_beyond_the_certified_one_is_refused(worlds: Worlds, store: DuckDBStore, item: Recommendation) -> None:
+    """What is certified for a part of the calls is applied to no more of them, at once or later."""
+    store.save_recommendations([replace(item, share=0.4).to_dict()])
+
+    with pytest.raises(PolicyError, match=r"share of at most 0\.4 of its calls, not 0\.5"):
+        actions.apply(store, [item.id], share=0.5, holdout=0.05, who="ada", why="")
+    actions.apply(store, [item.id], share=0.4, holdout=0.05, who="ada", why="")
+
+    with pytest.raises(PolicyError, match=r"share of at most 0\.4"):
+        actions.step_up(store, item.id, share=1.0, who="ada", why="")
 
 
 def policy(store: DuckDBStore) -> Policy:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -205,6 +206,66 @@ def test_quality_below_the_promise_is_no_candidate(worlds: Worlds, store: DuckDB
     assert item.certificate.value < 0.95 < item.certificate.high
     assert item.state == "unproven"
     assert "kept, it will not be certified" in item.missing[0]
+
+
+def test_a_doubtful_model_is_certified_for_a_share(worlds: Worlds, store: DuckDBStore) -> None:
+    """A model that would cost too much quality for all calls is certified for a part of them, and its saving is that
+    of the part."""
+    worlds.fill(store, worlds.make(9, conversations=1500, pair_share=0.5, retention=0.96))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert item.state == "certified"
+    assert 0.0 < item.share < 1.0
+    assert isinstance(item.certificate, Certificate)
+    assert not item.certificate.certified
+    assert item.policy_certificate is not None
+    assert item.policy_certificate.certified
+    assert isinstance(item.saving_share, Estimate)
+    assert isinstance(item.window_saving, Estimate)
+    assert isinstance(item.prediction, Prediction)
+    assert item.window_saving.value == pytest.approx(item.prediction.per_call.value * item.calls * item.share)
+    assert any(line.startswith(f"which {item.share:.0%} of the calls move") for line in item.assumptions)
+
+
+def test_a_cascade_is_proposed_where_a_route_is_too_weak(
+    worlds: Worlds, store: DuckDBStore, add_verdicts: Callable[[DuckDBStore], None]
+) -> None:
+    """Where structural checks find the wrong answers, the weak model is certified with the requested one behind it, at
+    what both cost and the time both take."""
+    worlds.fill(store, worlds.make(12, conversations=1500, pair_share=0.5, retention=0.8))
+    (routed,) = recommend(store, now=worlds.AS_OF)
+    add_verdicts(store)
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    assert routed.rule_kind == "route"
+    assert (item.state, item.rule_kind, item.target) == ("certified", "cascade", worlds.WEAK)
+    assert item.strong_share is not None
+    assert 0.1 < item.strong_share < 0.4
+    assert isinstance(item.certificate, Certificate)
+    assert item.certificate.low > 0.95
+    assert isinstance(item.saving_share, Estimate)
+    assert item.saving_share.value == pytest.approx(item.share * (0.97 - item.strong_share), abs=0.02)
+    assert not isinstance(item.latency, NotEnoughData)
+    assert item.latency.weak_p95_s > item.latency.strong_p95_s
+    assert any("paid beside the cheaper one's" in line for line in item.assumptions)
+
+
+@pytest.mark.parametrize("retention", [0.6, 0.86, 0.92])
+def test_what_is_certified_is_what_is_proposed(worlds: Worlds, store: DuckDBStore, retention: float) -> None:
+    """However weak a model is, a certificate is never shown with another model than the one whose pairs gave it."""
+    worlds.fill(store, worlds.make(10, conversations=2500, pair_share=0.5, retention=retention))
+
+    (item,) = recommend(store, now=worlds.AS_OF)
+
+    if item.state == "certified":
+        assert item.target == worlds.WEAK
+        assert item.share < 1.0
+    else:
+        assert item.policy_certificate is None
+        assert item.share == 1.0
+    assert (item.state == "certified") == (retention > 0.85)
 
 
 def test_an_empty_store_has_no_recommendations(worlds: Worlds, store: DuckDBStore) -> None:

@@ -19,6 +19,7 @@ from tierwise.recommend.recommendation import (
     recommendation_id,
     to_rule,
 )
+from tierwise.routing.guard import Guard
 from tierwise.routing.policy import Policy, dump, parse
 from tierwise.savings.latency import LatencyChange
 from tierwise.savings.predict import Prediction, from_evidence
@@ -115,6 +116,7 @@ def test_the_rule_carries_what_it_rests_on(recommendation: Recommendation) -> No
 
     assert written == rule
     assert (written.to, written.share, written.holdout) == ("claude-haiku-5-5", 0.1, 0.03)
+    assert written.guard == Guard(min_retention=0.95, max_failure_rate=0.05)
     assert written.when.use_case == ("uc_1",)
     assert written.when.request_model == ("claude-opus-5-5",)
     assert written.evidence["recommendation"] == recommendation.id
@@ -173,6 +175,10 @@ def test_no_missing_entry_is_a_type_error(recommendation: Recommendation, name: 
         return
     value = getattr(Recommendation.from_dict(content), name)
 
+    if name in ("share", "rule_kind"):
+        # Before these were written, a recommendation was to route all calls.
+        assert value == {"share": 1.0, "rule_kind": "route"}[name]
+        return
     assert isinstance(value, NotEnoughData) or value in (None, (), 0, "unproven", "not recorded")
 
 
@@ -208,3 +214,14 @@ def test_what_is_in_force_does_not_expire(recommendation: Recommendation) -> Non
     assert recommendation.is_stale(late)
     assert not replace(recommendation, state="enforced").is_stale(late)
     assert not replace(recommendation, expires_at=None).is_stale(late)
+
+
+def test_a_cascade_becomes_a_rule_that_says_what_it_checks(recommendation: Recommendation) -> None:
+    """The rule of a cascade names its checks, and goes through the policy's text unchanged."""
+    cascade = replace(recommendation, rule_kind="cascade", strong_share=0.1)
+
+    rule = to_rule(cascade, share=0.5, holdout=0.05)
+
+    assert (rule.kind, rule.options["escalate"]) == ("cascade", {"on": ("schema", "refusal", "truncation")})
+    (read,) = parse(dump(Policy(rules=(rule,)))).rules
+    assert (read.kind, read.options) == (rule.kind, rule.options)

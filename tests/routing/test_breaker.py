@@ -38,6 +38,25 @@ def test_failures_spread_out_do_not_count_together():
     assert breaker.suspended() == frozenset()
 
 
+def test_failures_that_are_few_among_the_answers_suspend_nothing():
+    """A busy rule whose target fails once in a while goes on; the rule's own limit counts where it has one."""
+    clock = Clock()
+    breaker = Breaker(failures=3, window_s=10, pause_s=100, clock=clock)
+
+    def rounds(rule_id: str, limit: float | None) -> list[bool]:
+        tripped: list[bool] = []
+        for _ in range(6):
+            tripped.append(breaker.note_failure(rule_id, limit))
+            for _ in range(9):
+                breaker.note_answer(rule_id)
+        return tripped
+
+    assert not any(rounds("default", None))
+    assert not any(rounds("lenient", 0.5))
+    assert rounds("strict", 0.05)[:3] == [False, False, True]
+    assert breaker.suspended() == {"strict"}
+
+
 def test_after_the_pause_the_rule_is_tried_with_a_clean_count():
     """The suspension ends by itself; as many failures as before are needed to begin another."""
     clock = Clock()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.call import Decision, Request
+from tierwise.call import Decision, Escalation, Request
 from tierwise.routing.decide import assign, conversation_key, decide, hash_position
 from tierwise.routing.policy import Policy
 from tierwise.routing.rule import Rule, When
@@ -291,3 +292,76 @@ def test_a_conversation_is_known_by_its_id_before_its_text(make_request: MakeReq
 
     assert conversation_key(one) == conversation_key(other)
     assert conversation_key(make_request(use_case_id="uc_1")) != conversation_key(make_request(use_case_id="uc_2"))
+
+
+# --- rules of several models ------------------------------------------------------------------------------------------
+
+SONNET = "claude-sonnet-5-5"
+
+
+def _cascade(**escalate: Any) -> Rule:
+    return _rule(kind="cascade", options={"escalate": escalate} if escalate else {})
+
+
+def test_a_cascade_says_what_may_follow(make_request: MakeRequest):
+    """A treated call of a cascade is sent to the first model, with the others and the checks to follow."""
+    decision = decide(make_request(), _policy(_cascade(to=(SONNET,), on=("schema",))), draw=no_draw)
+
+    assert (decision.sent_model, decision.decision, decision.arm) == (HAIKU, "routed", "treated")
+    assert decision.escalation == Escalation((SONNET, OPUS), ("schema",))
+
+
+def test_a_kept_call_of_a_cascade_is_an_ordinary_one(make_request: MakeRequest):
+    """Holdout and control go to the requested model alone."""
+    rule = dataclasses.replace(_cascade(), holdout=0.5, share=0.5)
+    decisions = [decide(_conversation(make_request, number), _policy(rule), draw=no_draw) for number in range(200)]
+
+    assert {decision.arm for decision in decisions} == {"holdout", "canary", "control"}
+    assert all((decision.escalation is not None) == (decision.arm == "canary") for decision in decisions)
+
+
+def test_a_tier_that_cannot_serve_the_call_is_left_out(make_request: MakeRequest):
+    """The next model that can is asked, and the reason names those that cannot; without any the call stays."""
+    unknown = dataclasses.replace(_cascade(to=(SONNET,)), to="claude-of-tomorrow")
+
+    skipping = decide(make_request(), _policy(unknown), draw=no_draw)
+    refused = decide(make_request(), _policy(dataclasses.replace(unknown, options={})), draw=no_draw)
+
+    assert (skipping.sent_model, skipping.escalation) == (
+        SONNET,
+        Escalation((OPUS,), ("schema", "refusal", "truncation")),
+    )
+    assert "not sent to claude-of-tomorrow: " in skipping.reason
+    assert (refused.sent_model, refused.decision, refused.arm, refused.escalation) == (OPUS, "refused", None, None)
+
+
+def test_a_complex_call_goes_straight_up_in_every_arm(make_request: MakeRequest):
+    """What is known before the call puts it in no arm: the arms hold the calls that the first model is asked."""
+    policy = _policy(dataclasses.replace(_cascade(on=("schema", "complexity")), holdout=0.5))
+    requests = [make_request(conversation_id=f"c {number}", complexity="high") for number in range(20)]
+
+    decisions = [decide(request, policy, draw=no_draw) for request in requests]
+
+    assert {(decision.sent_model, decision.arm, decision.reason) for decision in decisions} == {
+        (OPUS, None, "its complexity is high")
+    }
+
+
+@pytest.mark.parametrize("kind", ["cascade", "speculative"])
+@pytest.mark.parametrize(
+    ("body", "fields"), [({"background": True}, {}), ({"n": 3}, {}), ({}, {"stream": True, "provider": "aws.bedrock"})]
+)
+def test_answers_that_cannot_be_looked_at_are_not_cascaded(
+    make_request: MakeRequest, kind: str, body: dict[str, Any], fields: dict[str, Any]
+):
+    """What comes later, several times, or in a form of its own stays with the model that was asked for."""
+    decision = decide(make_request(body, **fields), _policy(_rule(kind=kind, allow_unknown_target=True)), draw=no_draw)
+
+    assert (decision.sent_model, decision.decision, decision.escalation) == (OPUS, "refused", None)
+
+
+def test_in_shadow_mode_a_cascade_is_on_paper(make_request: MakeRequest):
+    """Nothing is sent elsewhere, and nothing may follow."""
+    decision = decide(make_request(), _policy(_cascade(), mode="shadow"), draw=no_draw)
+
+    assert (decision.sent_model, decision.decision, decision.escalation) == (OPUS, "would_route", None)

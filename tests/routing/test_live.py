@@ -164,7 +164,7 @@ def test_an_unreachable_url_lets_the_app_start_and_is_tried_again(
 ):
     """start() returns at once without a policy; when the URL answers its policy comes into force."""
     source = LateSource()
-    monkeypatch.setattr(live, "policy_source", lambda location, token: source)
+    monkeypatch.setattr(live, "policy_source", lambda location, token, key: source)
     with caplog.at_level(logging.INFO, logger="tierwise"):
         router = started(Router(_settings("http://policy.test")))
         assert _eventually(lambda: source.looks >= 2)
@@ -255,6 +255,19 @@ def test_a_routed_conversation_carries_on_with_its_own_state(make_request: MakeR
 
     assert router.decide(make_request({"messages": history})).sent_model == HAIKU
     assert Router(Settings(), policy=ROUTING).decide(make_request({"messages": history})).decision == "refused"
+
+
+def test_a_conversation_is_on_the_model_that_answered(make_request: MakeRequest):
+    """Once another model than the one decided on has answered, its state is not sent to the target."""
+    router = Router(Settings(), policy=ROUTING)
+    history: list[dict[str, Any]] = [{"role": "user", "content": "One?"}]
+    first = make_request({"messages": list(history)})
+    router.decide(first)
+    router.note_answer(first, first.model)
+
+    history += [{"role": "assistant", "content": [{"type": "thinking"}]}, {"role": "user", "content": "Two?"}]
+
+    assert router.decide(make_request({"messages": history})).decision == "refused"
 
 
 def test_known_conversations_are_bounded():

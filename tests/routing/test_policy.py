@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,9 +12,11 @@ from hypothesis import strategies as st
 
 from tierwise.errors import PolicyError
 from tierwise.routing import policy as policies
+from tierwise.routing.deployments import Deployments
 from tierwise.routing.document import with_version
 from tierwise.routing.policy import Change, Guard, Policy, Rule, ShadowPlan, When, diff, dump, parse
 from tierwise.routing.rules import SHARED_KEYS
+from tierwise.routing.window import DAYS
 from tierwise.tasks.taxonomy import TASKS
 
 TEXT = """\
@@ -63,13 +67,30 @@ def _whens() -> st.SearchStrategy[When]:
         complexity=st.lists(st.sampled_from(["low", "medium", "high", "unknown"]), max_size=2).map(tuple),
         min_input_tokens=st.none() | st.integers(0, 100),
         max_input_tokens=st.none() | st.integers(100, 10**7),
-    )
+        attributes=st.dictionaries(names, st.lists(names, min_size=1, max_size=2, unique=True).map(tuple), max_size=2),
+        hours=st.sampled_from([None, "08:00-18:00", "22:00-06:00"]),
+        days=st.lists(st.sampled_from(DAYS), max_size=3, unique=True).map(tuple),
+        timezone=st.just("UTC"),
+    ) | st.builds(When, hours=st.just("08:00-18:00"), timezone=st.sampled_from(["UTC", "Europe/Berlin"]))
 
 
 evidence_values: Any = st.recursive(
     st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8) | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
+)
+
+
+guards = st.fixed_dictionaries(
+    {},
+    optional={
+        "min_retention": st.floats(0, 1),
+        "max_failure_rate": st.floats(0, 1),
+        "daily_budget_usd": st.integers(1, 10**6).map(lambda cents: Decimal(cents) / 100),
+        "auto_step_up": st.booleans(),
+        "min_days": st.floats(0, 365),
+        "min_calls": st.integers(0, 10**6),
+    },
 )
 
 
@@ -80,7 +101,7 @@ def rules(draw: st.DrawFn) -> Rule:
     evidence = draw(st.dictionaries(st.text(max_size=5), evidence_values, max_size=3))
     if draw(st.booleans()):
         return Rule(rule_id, "pin", when, enabled=enabled, evidence=evidence)
-    guard = draw(st.none() | st.dictionaries(st.sampled_from(["min_retention", "max_failure_rate"]), st.floats(0, 1)))
+    guard = draw(st.none() | guards)
     return Rule(
         rule_id,
         "route",
@@ -108,12 +129,17 @@ def shadow_plans(draw: st.DrawFn) -> ShadowPlan:
     )
 
 
+def _deployments(names: dict[str, dict[str, str]]) -> Deployments:
+    return Deployments({provider: of for provider, of in names.items() if of and len(set(of.values())) == len(of)})
+
+
 any_policy = st.builds(
     Policy,
     version=st.integers(0, 10**6),
     mode=st.sampled_from(["off", "shadow", "enforce"]),
     rules=st.lists(rules(), max_size=4, unique_by=lambda rule: rule.id).map(tuple),
     shadow=shadow_plans(),
+    deployments=st.dictionaries(names, st.dictionaries(names, names, max_size=2), max_size=2).map(_deployments),
 )
 
 
@@ -191,7 +217,7 @@ def test_diff_is_empty_exactly_when_two_policies_say_the_same(one: Policy, other
         (
             'kind = "route"',
             'kind = "rout"',
-            "policy.toml, line 6: rule \"invoice-extraction\" has kind 'rout'; known kinds: pin, route",
+            "line 6: rule \"invoice-extraction\" has kind 'rout'; known kinds: cascade, pin, route, speculative",
         ),
         ("share = 0.10", "share = 1.5", 'line 9: rule "invoice-extraction" has share = 1.5; a number above 0 to 1'),
         ("share = 0.10", "share = 0", 'line 9: rule "invoice-extraction" has share = 0; a number above 0 to 1'),
@@ -208,6 +234,15 @@ def test_diff_is_empty_exactly_when_two_policies_say_the_same(one: Policy, other
         ('kind = "pin"', 'kind = "pin"\nto = "x"', "line 23: rule \"legal\" has an unknown key 'to'"),
         ('sticky = "conversation"', 'sticky = "user"', "allowed: conversation, use_case, none"),
         ('mode = "enforce"', 'mode = "on"', "line 2: the policy has mode = 'on'; allowed: off, shadow, enforce"),
+        (
+            "max_input_tokens = 8000",
+            'hours = "8-18"',
+            "line 7: rule \"invoice-extraction\" when cannot be used: '8-18'",
+        ),
+        ("max_input_tokens = 8000", 'days = ["monday"]', "'monday' is not a day; known: mon, tue,"),
+        ("max_input_tokens = 8000", 'hours = "08:00-18:00", timezone = "Mars/Base"', "'Mars/Base' is not a time zone"),
+        ("max_input_tokens = 8000", 'timezone = "UTC"', "has a timezone and neither hours nor days"),
+        ("max_input_tokens = 8000", "attributes = { plan = 3 }", 'line 7: rule "invoice-extraction" when [attributes]'),
         ("version = 7 ", "version = -1 ", "line 1: the policy has version = -1"),
         ("sample = 0.1", "sample = 2", "line 26: [shadow] has sample = 2"),
         ("daily_budget_usd = 5.0", "budget = 5.0", "line 27: [shadow] has an unknown key 'budget'"),
@@ -311,3 +346,83 @@ def test_a_rule_is_found_by_its_id():
 
     assert policy.rule("legal") is policy.rules[1]
     assert policy.rule("none") is None
+
+
+def test_hours_days_and_attributes_read_as_they_say():
+    """Lists and single texts are both taken; the time zone is kept."""
+    when = (
+        parse(
+            TEXT.replace(
+                "max_input_tokens = 8000",
+                'attributes = { plan = ["free", "trial"], beta = "true" }, hours = "08:00-18:00", days = ["mon"], '
+                'timezone = "Europe/Berlin"',
+            )
+        )
+        .rules[0]
+        .when
+    )
+
+    assert when.attributes == {"plan": ("free", "trial"), "beta": ("true",)}
+    assert (when.hours, when.days, when.timezone) == ("08:00-18:00", ("mon",), "Europe/Berlin")
+
+
+def test_a_diff_says_what_is_deployed_elsewhere():
+    """A changed name of a deployment is a change to approve."""
+    named = '\n[deployments."azure.ai.openai"]\n"gpt-4o" = "main"\n'
+
+    changes = diff(parse(TEXT), parse(TEXT + named))
+
+    assert [change.describe() for change in changes] == [
+        "deployments azure.ai.openai: nothing becomes {'gpt-4o': 'main'}"
+    ]
+
+
+def _mutated(text: str, rng: Random) -> str:
+    """`text` after one to three small accidents: lost, doubled, swapped or foreign characters, lines and values."""
+    for _ in range(rng.randint(1, 3)):
+        start = rng.randrange(len(text) + 1)
+        end = min(len(text), start + rng.choice((1, 1, 2, 8, 60)))
+        lines = text.splitlines(keepends=True)
+        match rng.randrange(6):
+            case 0:
+                text = text[:start] + text[end:]
+            case 1:
+                text = text[:start] + rng.choice('"[]{}=#\n.,-\\\x00é0123456789eE_tf') + text[end:]
+            case 2:
+                text = text[:end] + text[start:]
+            case 3 if lines:
+                lines.insert(rng.randrange(len(lines)), lines.pop(rng.randrange(len(lines))))
+                text = "".join(lines)
+            case 4:
+                text = text[:start]
+            case _:
+                values = ("true", "-1", "1e400", "nan", '""', "[]", "{}", "2026-11-24", '"off"', "[[]]")
+                text = text[:start] + rng.choice(values) + text[end:]
+    return text
+
+
+def test_a_file_damaged_in_10000_ways_is_read_whole_or_refused_whole():
+    """Damage gives a PolicyError that names the file, or a policy with every rule of the text, which writes itself
+    back; nothing else is raised, and nothing comes out that is only a part."""
+    rng = Random(20261124)
+    complaints: list[str] = []
+
+    for _ in range(10_000):
+        text = _mutated(FUZZED, rng)
+        try:
+            policy = parse(text)
+        except PolicyError as error:
+            complaints.append(str(error))
+            continue
+        document = tomllib.loads(text)
+        assert [rule.id for rule in policy.rules] == [table["id"] for table in document.get("rule", [])]
+        assert policy.mode == document.get("mode", "shadow")
+        assert parse(dump(policy)).content_hash == policy.content_hash
+
+    assert 5_000 < len(complaints) < 9_900
+    assert all(complaint.startswith("policy.toml, line ") for complaint in complaints)
+
+
+FUZZED = TEXT.replace("max_input_tokens = 8000", 'attributes = { plan = ["free"] }, hours = "08:00-18:00"').replace(
+    "[shadow]", '[deployments."azure.ai.openai"]\n"gpt-4o" = "main"\n\n[shadow]'
+)

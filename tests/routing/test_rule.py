@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from tierwise.call import Request
-from tierwise.routing.rule import Guard, Rule, ShadowPlan, When
+from tierwise.routing.guard import Guard
+from tierwise.routing.rule import Rule, ShadowPlan, When
+from tierwise.routing.window import DAYS
+
+TUESDAY_NOON_NS = 1_795_521_600 * 10**9
+"""2026-11-24T12:00 UTC."""
 
 
 def _request(**fields: object) -> Request:
@@ -21,6 +27,8 @@ def _request(**fields: object) -> Request:
         "tenant": "acme",
         "complexity": "low",
         "input_tokens_estimate": 100,
+        "attributes": {"plan": "free", "beta": "true"},
+        "at_ns": TUESDAY_NOON_NS,
     }
     return Request(**(known | fields))  # pyright: ignore[reportArgumentType]
 
@@ -37,6 +45,12 @@ def _request(**fields: object) -> Request:
         (When(complexity=("low",)), {"complexity": "unknown"}),
         (When(min_input_tokens=100), {"input_tokens_estimate": 99}),
         (When(max_input_tokens=100), {"input_tokens_estimate": 101}),
+        (When(attributes={"plan": ("trial", "free")}), {"attributes": {"plan": "paid"}}),
+        (When(attributes={"plan": ("free",), "beta": ("true",)}), {"attributes": {"plan": "free"}}),
+        (When(attributes={"plan": ("free",)}), {"attributes": None}),
+        (When(hours="12:00-13:00"), {"at_ns": TUESDAY_NOON_NS - 1}),
+        (When(days=("tue",)), {"at_ns": TUESDAY_NOON_NS + 12 * 3600 * 10**9}),
+        (When(hours="13:00-14:00", timezone="Europe/Berlin"), {"at_ns": TUESDAY_NOON_NS + 3600 * 10**9}),
     ],
 )
 def test_each_matcher_tells_calls_apart(when: When, other: dict[str, object]):
@@ -54,6 +68,21 @@ def test_no_matcher_matches_every_call():
     """An empty `when` is about all calls, and says so."""
     assert When().matches(_request())
     assert When().describe() == "all calls"
+
+
+def test_a_time_window_goes_by_the_clock_of_the_call():
+    """Without a moment of its own a call is made now."""
+    always, never = When(hours="00:00-24:00"), When(days=(DAYS[(datetime.now(UTC).weekday() + 3) % 7],))
+
+    assert always.matches(_request(at_ns=None))
+    assert not never.matches(_request(at_ns=None))
+
+
+def test_attributes_and_hours_are_said():
+    """describe() names what must be declared and when the rule holds."""
+    when = When(attributes={"plan": ("free", "trial")}, hours="22:00-06:00", days=("fri", "sat"), timezone="Asia/Tokyo")
+
+    assert when.describe() == "calls with plan free or trial from 22:00 to 06:00 on fri or sat (Asia/Tokyo)"
 
 
 def test_a_rule_reads_as_a_sentence():

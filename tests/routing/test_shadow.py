@@ -91,6 +91,7 @@ def test_several_candidates_share_the_probability(make_request: MakeRequest):
     [
         Decision(OPUS, HAIKU, 1, "r", "treated", "routed", 1.0),
         Decision(OPUS, OPUS, 1, "r", "treated", "fell_back", 1.0),
+        Decision(OPUS, OPUS, 1, "r", "treated", "escalated", 1.0),
     ],
 )
 def test_only_answers_of_the_requested_model_are_shadowed(make_request: MakeRequest, decision: Decision):

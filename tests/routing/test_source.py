@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from tierwise.errors import PolicyError
+from tierwise.routing.signature import HEADER, sign, signature_path
 from tierwise.routing.source import FileSource, SourceUnavailable, UrlSource, policy_source
 
 
@@ -22,6 +23,9 @@ class PolicyHost:
     text: bytes = b'mode = "enforce"'
     etag: str | None = '"1"'
     location: str = ""
+    signature: str | None = None
+    missing: int = 0
+    """Bytes that are announced and do not come."""
     url: str = ""
     asked: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
@@ -39,9 +43,11 @@ def serving(host: PolicyHost) -> Generator[PolicyHost]:
             self.send_response(status)
             if host.etag is not None:
                 self.send_header("ETag", host.etag)
+            if host.signature is not None:
+                self.send_header(HEADER, host.signature)
             if host.location:
                 self.send_header("Location", host.location)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + host.missing))
             self.end_headers()
             self.wfile.write(body)
 
@@ -177,10 +183,13 @@ def test_a_redirect_does_not_get_the_token():
         (PolicyHost(status=500), "answers 500"),
         (PolicyHost(text=b"\xff"), "is not UTF-8 text"),
         (PolicyHost(text=b" " * (4 * 1024 * 1024 + 1)), "holds more than 4,194,304 bytes"),
+        (PolicyHost(text=b'mode = "enforce"\n', missing=8), "answered 17 of 25 bytes"),
+        (PolicyHost(text=b""), "answers without a policy"),
+        (PolicyHost(text=b"\n"), "answers without a policy"),
     ],
 )
 def test_an_answer_that_is_no_policy_is_unavailable(host: PolicyHost, complaint: str):
-    """Errors, binary and oversized answers name the URL and what is wrong."""
+    """Errors, binary, oversized, cut off and empty answers name the URL and what is wrong."""
     with serving(host), pytest.raises(SourceUnavailable, match=complaint) as unavailable:
         UrlSource(host.url).read_if_changed()
 
@@ -196,3 +205,54 @@ def test_a_silent_address_is_unavailable():
         UrlSource(gone).read_if_changed()
     with pytest.raises(SourceUnavailable, match="cannot be reached"):
         UrlSource("http://127.0.0.1:notaport/").read_if_changed()
+
+
+def test_a_signed_file_is_read_and_any_other_refused_once(tmp_path: Path):
+    """With a key a file counts only with its signature; a refusal is not repeated, and a new signature is looked at."""
+    path = tmp_path / "policy.toml"
+    path.write_bytes(b"a = 1")
+    source = FileSource(str(path), key="key")
+
+    with pytest.raises(PolicyError, match="is not signed"):
+        source.read_if_changed()
+    assert source.read_if_changed() is None
+    signature_path(path).write_text(sign(b"a = 2", "key"), encoding="ascii")
+    with pytest.raises(PolicyError, match="changed after it was signed"):
+        source.read_if_changed()
+    signature_path(path).write_text(sign(b"a = 1", "key") + "\n", encoding="ascii")
+    found = source.read_if_changed()
+
+    assert found is not None
+    assert found.text == "a = 1"
+
+
+def test_a_file_and_its_signature_may_arrive_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A look between the two replacements waits a moment for the second, and refuses nothing."""
+    path = tmp_path / "policy.toml"
+    path.write_bytes(b"a = 1")
+    signature_path(path).write_text(sign(b"a = 2", "key"), encoding="ascii")
+    monkeypatch.setattr("time.sleep", lambda seconds: path.write_bytes(b"a = 2"))
+
+    found = FileSource(str(path), key="key").read_if_changed()
+
+    assert found is not None
+    assert found.text == "a = 2"
+
+
+def test_an_unsigned_answer_is_refused_once_and_taken_when_it_comes_signed():
+    """With a key a URL counts only with the signature in its header, though its ETag stays the same."""
+    with serving(PolicyHost()) as host:
+        source = UrlSource(host.url, key="key")
+
+        with pytest.raises(PolicyError, match="is not signed"):
+            source.read_if_changed()
+        assert source.read_if_changed() is None
+        host.signature = sign(host.text, "other")
+        with pytest.raises(PolicyError, match="another key"):
+            source.read_if_changed()
+        host.signature = sign(host.text, "key")
+        found = source.read_if_changed()
+
+        assert found is not None
+        assert found.text == 'mode = "enforce"'
+        assert source.read_if_changed() is None

@@ -75,6 +75,32 @@ def test_size_limits_are_compared_with_billed_tokens() -> None:
     assert found.rule.tolist() == [-1, 0, 0, -1, -1]
 
 
+def test_hours_go_by_the_time_of_the_call() -> None:
+    """A rule for a time of day takes the calls that were made in it, by the clock of its time zone."""
+    hour_ns = 3_600 * 10**9
+    traffic = calls(start_time=pa.array([8 * hour_ns - 1, 8 * hour_ns, 9 * hour_ns, 32 * hour_ns], pa.timestamp("ns")))
+
+    utc, berlin = (
+        match(policy(Rule("r", "route", When(hours="08:00-09:00", timezone=zone), to="small")), scope_of(traffic))
+        for zone in ("UTC", "Europe/Berlin")
+    )
+
+    assert utc.rule.tolist() == [-1, 0, -1, 0]
+    assert berlin.rule.tolist() == [0, -1, -1, -1]
+
+
+def test_declared_attributes_are_those_of_the_span() -> None:
+    """A rule for a plan takes the calls that were declared to be of it, out of the store as in the app."""
+    traffic = calls(declared_attributes=["beta=true\x1fplan=free", "plan=a=b", "plan=paid", None])
+
+    def matched(*values: str) -> list[int]:
+        rule = Rule("r", "route", When(attributes={"plan": values}), to="small")
+        return match(policy(rule), scope_of(traffic)).rule.tolist()
+
+    assert matched("free") == [0, -1, -1, -1]
+    assert matched("free", "a=b") == [0, 0, -1, -1]
+
+
 def test_embeddings_are_never_moved() -> None:
     """Calls that do not write text fall under no rule."""
     traffic = calls(operation=["chat", "embeddings"])

@@ -59,3 +59,16 @@ def test_only_the_window_counts(worlds: Worlds) -> None:
     found = evaluation_cost(pairs, pairs, ScoringPrices(judge_usd=Decimal(1)), since_ns=later)
 
     assert found.usd == 0
+
+
+def test_calls_of_the_judge_are_counted_as_billed(worlds: Worlds) -> None:
+    """What the judge's own calls were billed stands in for a price a pair, and a price that is given beats it."""
+    pairs = scored_by(worlds, "judge")
+    billed = Decimal("1.25")
+
+    found = evaluation_cost(pairs, pairs, ScoringPrices(), judge_calls_usd=billed)
+    priced = evaluation_cost(pairs, pairs, ScoringPrices(judge_usd=Decimal("0.02")), judge_calls_usd=billed)
+
+    assert found.usd - cost_of(pairs) == billed
+    assert found.uncounted == ()
+    assert priced.usd - cost_of(pairs) == len(pairs) * Decimal("0.02")

@@ -65,3 +65,27 @@ def test_amounts_are_whole_picodollars() -> None:
     """A float amount becomes a Decimal that the store can hold."""
     assert to_usd(0.1) == Decimal("0.1")
     assert to_usd(1 / 3) == Decimal("0.333333333333")
+
+
+def test_who_is_drawn_into_a_share_is_part_of_the_interval(worlds: Worlds) -> None:
+    """With every price known, what a share of a half saves over many draws lies in its interval as often as it says,
+    and a share of everything has no such noise."""
+    world = worlds.make(5, conversations=100)
+    traffic, rng = read_traffic(world.calls), np.random.default_rng(1)
+
+    def of_share(share: float) -> Estimate:
+        policy = Policy(mode="enforce", rules=(Rule("r", "route", to=worlds.WEAK, share=share),))
+        plan = moves(traffic, assign(policy, traffic), read_pairs(world.pairs), pricing=Pricing(), draws=500, rng=rng)
+        found = Outcome(traffic, plan, Pricing(), draws=500, level=0.95, rng=rng).saving()
+        assert isinstance(found, Estimate)
+        return found
+
+    half, everything = of_share(0.5), of_share(1.0)
+    saved = world.strong_pico - world.weak_pico
+    drawn = rng.random((2000, traffic.blocks)) < 0.5
+    truth = drawn @ np.bincount(traffic.block, saved, minlength=traffic.blocks) / 10**12
+    inside = float(((truth >= half.low) & (truth <= half.high)).mean())
+
+    assert inside > 0.9
+    assert half.value == pytest.approx(0.5 * everything.value)
+    assert half.high - half.low > 1.1 * 0.5 * (everything.high - everything.low)

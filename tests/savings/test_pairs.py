@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from tierwise.savings.pairs import read_pairs
+from tierwise.routing.policy import Policy, parse
+from tierwise.savings.pairs import largest_weights, read_pairs
 
 if TYPE_CHECKING:
     from conftest import Worlds
@@ -56,3 +57,28 @@ def test_pairs_are_found_by_their_models(worlds: Worlds) -> None:
 
     assert pairs.between(worlds.STRONG, worlds.WEAK).all()
     assert not pairs.between(worlds.WEAK, worlds.STRONG).any()
+
+
+def test_a_pair_weighs_at_most_what_its_policy_allowed(worlds: Worlds) -> None:
+    """Each policy version has a largest weight of its own: what it says, or the heaviest of its pairs."""
+    table = worlds.make(1, conversations=60).pairs
+    n = len(table)
+    version = [1] * (n // 2) + [2] * (n - n // 2)
+    propensity = np.where(np.arange(n) % 2 == 0, 0.25, 0.1)
+    table = table.set_column(table.column_names.index("shadow_propensity"), "shadow_propensity", pa.array(propensity))
+    table = table.append_column("policy_version", pa.array(version))
+
+    known = read_pairs(table, {1: 20.0})
+
+    assert set(known.max_weight[: n // 2]) == {20.0}
+    assert set(known.max_weight[n // 2 :]) == {10.0}
+    assert (known.weight <= known.max_weight).all()
+
+
+def test_a_policy_samples_the_model_with_most_candidates_least() -> None:
+    """The largest weight of a policy is that of a model whose sample is dealt out among several candidates."""
+    two = parse('[shadow]\nsample = 0.1\n[shadow.candidates]\n"a" = ["b", "c"]\n"d" = ["c"]\n')
+    none = parse("[shadow]\nsample = 0.0\n")
+    one = parse("[shadow]\nsample = 0.1\n")
+
+    assert largest_weights([(3, two), (4, none), (5, one), (6, Policy())]) == {3: 20.0, 5: 10.0}

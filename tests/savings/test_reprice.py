@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise import prices
@@ -34,7 +34,6 @@ def one_call(provider: str, model: str, **columns: Any) -> Traffic:
 
 
 # The first example loads the price list.
-@settings(deadline=None)
 @given(
     model=st.sampled_from(["claude-opus-5-5", "claude-haiku-5-5", "claude-haiku-4-5"]),
     fresh=st.integers(0, 400_000),

@@ -48,7 +48,7 @@ def test_failed_landing_leaves_nothing(memory: DuckDBStore, make_call: MakeCall)
     assert memory.landed_sequence() == 0
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deliveries=st.lists(st.lists(st.integers(1, 12), max_size=8), max_size=6))
 def test_every_call_is_stored_once(make_call: MakeCall, deliveries: list[list[int]]) -> None:
     """However calls are repeated within and between deliveries, each is one row."""

@@ -70,7 +70,7 @@ def test_statement_is_refused(
         ("WITH x AS (SELECT 1) SELECT * FROM x", 1),
         ("VALUES (1), (2)", 2),
         ("DESCRIBE landed", 1),
-        ("SHOW TABLES", 8),
+        ("SHOW TABLES", 16),
         ("SELECT * FROM traffic(since := 5), unnest([1, 2])", 0),
         ("SELECT database_size FROM pragma_database_size()", 1),
         ("SUMMARIZE landed", 1),

@@ -153,12 +153,12 @@ class TestWithoutResponseId:
 
 
 def test_three_views_are_one_call(make_call: MakeCall) -> None:
-    """Any number of instrumentations on one call make one group."""
+    """Any number of instrumentations on one call make one group: ours first, then the SDK's own, then the rest."""
     third = make_call(3, trace=1, response_id="msg_1", instrumentation="third", start_ns=1, end_ns=2 * 10**18)
 
     (group,) = find_twins([], [*pair(make_call), third])
 
-    assert [sighting.instrumentation for sighting in group] == ["tierwise", "third", "com.anthropic.sdk.python"]
+    assert [sighting.instrumentation for sighting in group] == ["tierwise", "com.anthropic.sdk.python", "third"]
 
 
 def test_stored_twins_alone_are_no_work(make_call: MakeCall) -> None:

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from typing import Protocol, cast
 
 from tierwise.errors import MissingExtra, SettingsError, TierwiseError
@@ -17,12 +18,17 @@ COMMANDS = {
     "up": "collector and dashboard on the embedded store",
     "collect": "the collector alone",
     "dashboard": "the dashboard alone",
+    "audit": "what logged calls were for and cost, and what cheaper models would have cost",
+    "import": "logs that you have into the store",
     "classify": "one request a line in, its task type a line out",
     "recommend": "what could run on a cheaper model, with evidence and state",
     "simulate": "what a policy would have cost, saved and risked on stored traffic",
     "policy": "check, show, diff, apply, roll back or switch off the policy",
+    "review": "judge pairs of answers blind, in the terminal",
     "verify": "what the policy saved, against what was predicted",
-    "export": "calls, recommendations or policies as CSV, JSON or Parquet",
+    "budget": "what traffic may cost a month, what it comes to, and what stands out",
+    "report": "the figures of a week as one page or as JSON",
+    "export": "calls, recommendations, policies or FOCUS costs as CSV, JSON or Parquet",
     "sql": "one read-only SQL statement on the store",
     "doctor": "what is installed, reachable, unpriced and stale",
 }
@@ -115,7 +121,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 def load(name: str) -> Command:
     """The module of a command."""
-    return cast("Command", import_module(f"tierwise.cli.{name}"))
+    # `import` cannot be the name of a module that is imported by a statement.
+    return cast("Command", import_module(f"tierwise.cli.{name}_" if iskeyword(name) else f"tierwise.cli.{name}"))
 
 
 def parser_of(name: str, command: Command) -> ArgumentParser:

@@ -25,7 +25,9 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    from tierwise.alerts.watch import alert_watch
     from tierwise.ingest.serve import Collector, serve
+    from tierwise.recommend.watch import rule_watch
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     settings = resolved(options)
@@ -34,5 +36,12 @@ def run(options: Namespace) -> int:
         grpc = f"gRPC at {collector.grpc_address}" if collector.grpc_address else "no gRPC"
         print(f"collector at {collector.url}, {grpc}, store {settings.db}", flush=True)
 
-    serve(settings, host=options.host, port=options.port, grpc_port=options.grpc_port, ready=ready)
+    serve(
+        settings,
+        host=options.host,
+        port=options.port,
+        grpc_port=options.grpc_port,
+        jobs=[rule_watch(), alert_watch(settings.alert_webhook)],
+        ready=ready,
+    )
     return 0

@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     with stopped_at_the_end(start(settings, db=settings.db, host=options.host, port=options.port)) as process:
         print(f"dashboard at http://{options.host}:{options.port}, store {settings.db}", flush=True)
         if options.host not in LOOPBACK_NAMES:
-            warn("the dashboard has no login: whoever reaches it can change the policy")
+            warn("whoever reaches the dashboard may look at everything; sign-in and TIERWISE_ROLES say who may do more")
         return process.wait()
 
 

@@ -52,7 +52,7 @@ def _recommendation(item: Recommendation) -> list[str]:
         item.scope.label,
         item.scope.task_type,
         item.scope.request_model,
-        item.target,
+        item.target if item.share == 1.0 else f"{item.target}, {item.share:.0%} of calls",
         usd(item.spend_usd),
         shown(item.saving_share),
         retention(item.certificate),

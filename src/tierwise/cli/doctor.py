@@ -9,9 +9,8 @@ import urllib.request
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tierwise.cli.options import add_json, add_store, opened_store, policy_path, resolved
@@ -21,7 +20,7 @@ from tierwise.errors import TierwiseError
 
 if TYPE_CHECKING:
     from tierwise.settings import Settings
-    from tierwise.store import Store
+    from tierwise.store import PolicyRecord, Store
 
 EXAMPLES = """\
   tierwise doctor
@@ -40,6 +39,8 @@ _PACKAGES = {
 }
 _STALE_HOURS = 24.0
 _LOW_SHARE = 0.9
+_FOLLOWS_WITHIN = timedelta(minutes=5)
+"""An application that decides by an older version so long after a newer one came does not follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +168,26 @@ def _packages() -> Generator[Finding]:
 
 def _policy_file(options: Namespace) -> Generator[Finding]:
     from tierwise.routing import policy as policies
+    from tierwise.routing.source import SourceUnavailable, policy_source
 
-    path: Path | None = policy_path(options)
-    if path is None:
-        named = resolved(options).policy
-        detail = "TIERWISE_POLICY is not set: nothing is routed" if named is None else f"read from {named}"
-        yield Finding("policy file", "ok", detail)
+    settings = resolved(options)
+    if settings.policy is None:
+        yield Finding("policy file", "ok", "TIERWISE_POLICY is not set: nothing is routed")
         return
-    policy = policies.load(path)
-    yield Finding(
-        "policy file", "ok", f"{path}: version {policy.version}, mode {policy.mode}, {len(policy.rules)} rules"
-    )
+    path = policy_path(options)
+    where = str(path or settings.policy)
+    try:
+        found = policy_source(where, token=settings.token, key=settings.policy_key).read_if_changed()
+    except SourceUnavailable as error:
+        status: Status = "failed" if path is not None else "warning"
+        yield Finding("policy file", status, f"{error}; applications keep the last one they have read")
+        return
+    if found is None:
+        return
+    policy = policies.parse(found.text, origin=found.origin)
+    signed = "" if settings.policy_key is None else ", signed with TIERWISE_POLICY_KEY"
+    detail = f"{where}: version {policy.version}, mode {policy.mode}, {len(policy.rules)} rules{signed}"
+    yield Finding("policy file", "ok", detail)
 
 
 def _prices(overrides: str | None) -> Generator[Finding]:
@@ -198,7 +208,21 @@ def _store(options: Namespace) -> Generator[Finding]:
             policy = policies.parse(current.text)
             status: Status = "warning" if policy.mode == "off" else "ok"
             yield Finding("policy in force", status, f"version {current.version}, mode {policy.mode}, by {current.who}")
+            yield from _applications(store, current)
         yield from _calls(store)
+
+
+def _applications(store: Store, current: PolicyRecord) -> Generator[Finding]:
+    """Which version each application decides by, and whether that is an old one."""
+    from tierwise.cli.policy import age
+
+    for row in store.query("policy_versions", since=datetime.now(UTC) - timedelta(days=1)).to_pylist():
+        newest = row["newest_call_time"].replace(tzinfo=UTC)
+        is_stale = row["policy_version"] < current.version and newest > current.created_at + _FOLLOWS_WITHIN
+        detail = f"{row['service_name']} decides by version {row['policy_version']}, {age(row)}"
+        if is_stale:
+            detail += f"; version {current.version} is in force since {current.created_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding("policy followed", "warning" if is_stale else "ok", detail)
 
 
 def _calls(store: Store) -> Generator[Finding]:

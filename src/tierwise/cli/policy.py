@@ -7,9 +7,11 @@ a file, `off` and `on` rewrite that file and need no store.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tierwise.cli.options import (
     add_json,
@@ -17,16 +19,22 @@ from tierwise.cli.options import (
     add_store,
     opened_store,
     policy_path,
+    resolved,
     share,
+    since,
     who,
 )
 from tierwise.cli.terminal import print_json, print_table
 from tierwise.errors import PolicyError
 from tierwise.routing import policy as policies
+from tierwise.routing.signature import sign, signature_path
 
 if TYPE_CHECKING:
     from tierwise.routing.policy import Policy
     from tierwise.store import PolicyRecord, Store
+
+_DECIDING_DAYS = 7.0
+"""How long after its last call an application is still named."""
 
 EXAMPLES = """\
   tierwise policy check policy.toml
@@ -36,6 +44,9 @@ EXAMPLES = """\
   tierwise policy rollback                            # to the version before
   tierwise policy rollback --recommendation rec_760c --why "complaints"
   tierwise policy off --why "incident 42"             # nothing is routed any more
+  tierwise policy proposals                           # which rules may take a larger share, and what the others lack
+  tierwise policy step-up invoice-extraction --why "two good weeks"
+  TIERWISE_POLICY_KEY=secret tierwise policy sign policy.toml
   tierwise policy history
 """
 
@@ -83,6 +94,17 @@ def configure(parser: ArgumentParser) -> None:
     on.add_argument("--file", metavar="FILE", help="switch this policy file, not the store")
     _add_common(on, signed=True)
 
+    proposals = actions.add_parser("proposals", help="the next share of each rule in force, and what it waits for")
+    _add_common(proposals)
+
+    step_up = actions.add_parser("step-up", help="raise a rule to its next share, when nothing speaks against it")
+    step_up.add_argument("rule", metavar="RULE", help="its id")
+    _add_common(step_up, signed=True)
+
+    sign = actions.add_parser("sign", help="write FILE.sig, for applications that share TIERWISE_POLICY_KEY")
+    sign.add_argument("file", metavar="FILE")
+    add_json(sign)
+
     history = actions.add_parser("history", help="every version, newest first")
     _add_common(history)
 
@@ -110,6 +132,12 @@ def run(options: Namespace) -> int:
             _switch(options, "off")
         case "on":
             _switch(options, options.mode)
+        case "proposals":
+            _proposals(options)
+        case "step-up":
+            _step_up(options)
+        case "sign":
+            _sign(options)
         case _:
             _history(options)
     return 0
@@ -126,14 +154,20 @@ def _check(options: Namespace) -> None:
 def _show(options: Namespace) -> None:
     with opened_store(options) as store:
         record = _version(store, options.version)
+        newest = store.policy_history()[0].version
+        deciding = store.query("policy_versions", since=since(_DECIDING_DAYS)).to_pylist()
     policy = policies.parse(record.text, origin=f"version {record.version}")
     if options.json:
-        print_json({**_as_json(policy), **_about(record)})
+        print_json({**_as_json(policy), **_about(record), "applications": deciding})
     elif options.text:
         print(record.text, end="")
     else:
         print(policy.describe())
         print(f"By {record.who}, {record.created_at:%Y-%m-%d %H:%M} UTC{f': {record.why}' if record.why else ''}")
+        for row in deciding:
+            behind = newest - row["policy_version"]
+            late = f", {behind} behind the newest" if behind > 0 else ""
+            print(f"{row['service_name']} decided by version {row['policy_version']}{late}: {age(row)}")
 
 
 def _diff(options: Namespace) -> None:
@@ -201,7 +235,7 @@ def _switch(options: Namespace, mode: policies.Mode) -> None:
     path = Path(options.file) if options.file is not None else None
     path = path or (policy_path(options) if options.db is None else None)
     if path is not None:
-        actions.switch_file(path, mode)
+        actions.switch_file(path, mode, key=resolved(options).policy_key)
         if options.json:
             print_json({"file": str(path), "mode": mode})
         else:
@@ -212,6 +246,60 @@ def _switch(options: Namespace, mode: policies.Mode) -> None:
         before = policies.Policy() if current is None else policies.parse(current.text)
         record = actions.switch(store, mode, who=who(options), why=options.why)
     _print_change(record, before, as_json=options.json)
+
+
+def age(row: Mapping[str, Any]) -> str:
+    """How long ago a service last decided about a call, in words; `row` is one of the query `policy_versions`."""
+    minutes = (datetime.now(UTC) - row["newest_call_time"].replace(tzinfo=UTC)).total_seconds() / 60
+    return f"last call {minutes:,.0f} min ago" if minutes < 180 else f"last call {minutes / 60:,.0f} h ago"
+
+
+def _proposals(options: Namespace) -> None:
+    from tierwise.recommend import step_ups
+
+    with opened_store(options) as store:
+        found = step_ups.step_ups(store, now=datetime.now(UTC))
+    if options.json:
+        print_json([{**asdict(item), "ready": item.ready} for item in found])
+    elif not found:
+        print("No rule in force has a share left to gain.")
+    else:
+        print_table(
+            ["rule", ">share", ">next", ">days", ">calls", "waits for"],
+            [
+                [
+                    item.rule_id,
+                    f"{item.share:.4g}",
+                    f"{item.next_share:.4g}",
+                    f"{item.days:.1f}",
+                    f"{item.calls:,}",
+                    "; ".join(item.waits_for) or ("the collector" if item.automatic else "you"),
+                ]
+                for item in found
+            ],
+        )
+
+
+def _step_up(options: Namespace) -> None:
+    from tierwise.recommend import step_ups
+
+    with opened_store(options, writing=True) as store:
+        before = policies.parse(_version(store, None).text)
+        record = step_ups.take(store, options.rule, who=who(options), why=options.why, now=datetime.now(UTC))
+    _print_change(record, before, as_json=options.json)
+
+
+def _sign(options: Namespace) -> None:
+    key = resolved(options).policy_key
+    if key is None:
+        raise PolicyError("TIERWISE_POLICY_KEY is not set: there is no key to sign with")
+    path = Path(options.file)
+    policies.load(path)
+    signature_path(path).write_text(f"{sign(path.read_bytes(), key)}\n", encoding="ascii")
+    if options.json:
+        print_json({"file": str(path), "signature": str(signature_path(path))})
+    else:
+        print(f"{signature_path(path)} is written; applications with the same key take {path} now.")
 
 
 def _history(options: Namespace) -> None:
@@ -276,6 +364,7 @@ def _as_json(policy: Policy) -> dict[str, object]:
         "content_hash": policy.content_hash,
         "rules": policy.rules,
         "shadow": policy.shadow,
+        "deployments": policy.deployments.names,
     }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
+
+from tierwise.reports.table_files import jsonable
 
 
 def is_rich(stream: TextIO) -> bool:
@@ -25,24 +25,6 @@ def is_rich(stream: TextIO) -> bool:
 def print_json(value: Any) -> None:
     """One JSON document on standard output. Decimals become numbers, times ISO 8601, infinities and NaN null."""
     print(json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def jsonable(value: Any) -> Any:
-    """`value` in JSON's own types."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return jsonable(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in cast("Mapping[object, Any]", value).items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(item) for item in cast("Sequence[Any]", value)]
-    if isinstance(value, bool | int | str) or value is None:
-        return value
-    if isinstance(value, float | Decimal):
-        number = float(value)
-        return number if abs(number) < float("inf") else None
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return str(value)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:

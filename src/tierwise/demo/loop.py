@@ -55,7 +55,7 @@ class Options:
     """Share of the bundled prompts to send."""
     shadow_sample: float = 0.6
     """Share of the calls put to a cheaper model as well, before any rule."""
-    share: float = 1.0
+    share: float | None = None
     holdout: float = 0.2
     """Larger than one would keep in production: the demo has minutes, not weeks, to measure with."""
     seed: int = 0

@@ -105,21 +105,27 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate | NotEnoughD
     _check_counts(successes, n)
     if n == 0:
         return NotEnoughData(0, 1, "nothing observed")
-    z = normal_quantile(0.5 + 0.5 * probability("level", level))
     share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half_width = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # At 0 and n successes the interval ends at 0 and 1 exactly; rounding must not push the value outside it.
+    low, high = wilson_bounds(share, n, level)
     return Estimate(
         value=share,
-        low=0.0 if successes == 0 else centre - half_width,
-        high=1.0 if successes == n else centre + half_width,
+        low=low,
+        high=high,
         confidence_level=level,
         n=n,
         effective_n=float(n),
         method="Wilson score interval",
         unit="share",
     )
+
+
+def wilson_bounds(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of a share that `n` observations, or as many as weighted ones are worth, have given."""
+    z = normal_quantile(0.5 + 0.5 * probability("level", level))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half_width = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # At 0 and 1 the interval ends there exactly; rounding must not push the value outside it.
+    return 0.0 if share == 0.0 else centre - half_width, 1.0 if share == 1.0 else centre + half_width
 
 
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Estimate | NotEnoughData:

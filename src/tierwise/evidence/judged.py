@@ -19,10 +19,19 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from tierwise.evidence._inputs import Floats, cluster_codes, grouped_sums, numbers, probability, same_length, scores
+from tierwise.evidence._inputs import (
+    Floats,
+    cluster_codes,
+    grouped_sums,
+    numbers,
+    probability,
+    same_length,
+    scores,
+    weights,
+)
 from tierwise.evidence.e_process import STAKES, log_capital, log_mixture
 from tierwise.evidence.estimate import ENOUGH
-from tierwise.evidence.retention import Certificate
+from tierwise.evidence.retention import Certificate, share_of_largest
 
 _TRUST = (0.0, 0.5, 1.0)
 _TRUST_SHARES = (0.4, 0.2, 0.4)
@@ -40,6 +49,8 @@ def certify_judged(
     least_review_probability: float,
     rho: float = 0.95,
     alpha: float = 0.05,
+    weight: npt.ArrayLike | None = None,
+    max_weight: npt.ArrayLike | None = None,
     cluster: npt.ArrayLike | None = None,
 ) -> Certificate:
     """The certificate of `certify` for human scores, with a judge's scores for the pairs that nobody reviewed.
@@ -50,7 +61,7 @@ def certify_judged(
         review_probability: shape (n,), the probability with which the pair was to be reviewed, known before it was
             drawn; it may depend on the judge's scores, such as more reviews where the judge finds a loss.
         least_review_probability: the smallest that the design allows. A change of design needs a new certificate.
-        cluster: as in `certify`.
+        weight, max_weight, cluster: as in `certify`, for how the pairs themselves were sampled.
 
     Returns: a Certificate; `n` counts pairs, `effective_n` reviewed ones, `value` is None while it cannot be estimated,
         and `low` and `high` are looked for between 50% and 120%. `pairs_needed` is None: it depends on who reviews.
@@ -62,6 +73,8 @@ def certify_judged(
     chance = numbers("review_probability", review_probability)
     same_length(n, judge_strong=judged[1], human_weak=given[0], human_strong=given[1], review_probability=chance)
     probability("alpha", alpha)
+    drawn_for = weights(weight, n)
+    unit_share = share_of_largest(drawn_for, max_weight)
     reviewed = np.isfinite(given[0])
     if (reviewed != np.isfinite(given[1])).any():
         raise ValueError("a pair has one human score; a reviewed pair has both, any other NaN in both")
@@ -80,7 +93,7 @@ def certify_judged(
     code, units = cluster_codes(cluster, n)
     size = np.bincount(code, minlength=units)
     review = reviewed / chance
-    columns = np.stack([*judged, *people, review], axis=1)
+    columns = np.stack([*judged, *people, review, unit_share], axis=1)
     # Right-or-wrong scores come in a few kinds of pairs, each worked out once.
     kinds, kind, count = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
 
@@ -90,7 +103,7 @@ def certify_judged(
         by_trust: list[float] = []
         for trust in _TRUST:
             loss = _largest_loss(trust, retention, sign, least_review_probability)
-            gain = (trust * judge_gain + kinds[:, 4] * (human_gain - trust * judge_gain)) / loss
+            gain = kinds[:, 5] * (trust * judge_gain + kinds[:, 4] * (human_gain - trust * judge_gain)) / loss
             if cluster is None:
                 capital = count.astype(np.float64) @ np.log1p(gain[:, None] * STAKES)
             else:
@@ -104,8 +117,8 @@ def certify_judged(
     low = _furthest(_BOUNDS, lambda retention: log_e(retention, 1.0) >= threshold)
     high = _furthest(_BOUNDS[::-1], lambda retention: log_e(retention, -1.0) >= threshold)
     low = max(low or 0.0, rho) if certified else min(low or 0.0, math.nextafter(rho, 0.0))
-    weak_total = float((judged[0] + review * (people[0] - judged[0])).sum())
-    strong_total = float((judged[1] + review * (people[1] - judged[1])).sum())
+    weak_total = float(drawn_for @ (judged[0] + review * (people[0] - judged[0])))
+    strong_total = float(drawn_for @ (judged[1] + review * (people[1] - judged[1])))
     known = int(reviewed.sum()) >= ENOUGH and strong_total > 0.0
     return Certificate(
         certified=certified,

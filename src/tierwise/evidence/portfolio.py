@@ -12,7 +12,7 @@ included: with a lower bound of 70% on the weak model's retention, half of the c
 in doubt. A member with few pairs so moves in part, and the more of it the more pairs come in. What the floor allows is
 read from all pairs, those of the test among them, and may not choose what is tested. So the test counts whatever moves
 beyond what the ranking pairs already allowed at its worst: in full or taken back, whichever has less evidence for it
-(see `policy_test`).
+(see `policy_test`). Who surely keeps less than the floor even on the calls that move takes no part at all.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ from tierwise.evidence.policy_test import PolicyGains, certified_steps
 from tierwise.evidence.ranking import FIRST_RANKING, Epoch, Flags, epochs, next_ranking
 from tierwise.evidence.retention import Certificate, certify, share_of_largest
 
-_OUTRIGHT_ALPHA = 0.1
+_OUTRIGHT_ALPHA = 0.09
+_TOO_WEAK_ALPHA = 0.01
+"""Of all upper bounds together that a member is left out for; see `_too_weak`."""
 
 IN_TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 """Shares for whoever can move a part of a slice's calls, drawn at random and for good."""
@@ -141,12 +143,13 @@ class _Pairs:
             log_shares=log_shares,
         )
 
-    def low(self, rows: Codes, alpha: float) -> float:
-        """The lower bound of `certify` on the pairs at `rows`, without the rest of the certificate."""
+    def low(self, rows: Codes, alpha: float, *, inverse: bool = False) -> float:
+        """The lower bound of `certify` on the pairs at `rows`, without the rest of the certificate; `inverse`: of the
+        strong model's score over the weak one's."""
         _, unit, size = np.unique(self.cluster[rows], return_inverse=True, return_counts=True)
         share = self.weight[rows] / size[unit]
         weak, strong = (grouped_sums(unit, share * it[rows], len(size)) for it in (self.weak, self.strong))
-        return ratio_lower_bound(weak, strong, alpha)
+        return ratio_lower_bound(strong, weak, alpha) if inverse else ratio_lower_bound(weak, strong, alpha)
 
     def score(self, share: Floats) -> Floats:
         """The expected score of each pair when `share`, shape (arms,), of the arms' calls move."""
@@ -218,9 +221,9 @@ def select(
             late, can change a path of testing after the fact.
         weak, strong: shape (n,), scores in [0, 1].
         weak_cost, strong_cost: shape (n,), what each answer cost; the strong one above 0, in any one currency.
-        alpha: the chance that what is certified does not keep `rho`, over all looks: nine tenths for the policy, one
-            tenth for moving all traffic outright, so that the reader may take either. Members' bounds each hold with
-            1 - alpha.
+        alpha: the chance that what is certified does not keep `rho`, over all looks: nine tenths for the policy, the
+            rest for moving all traffic outright, so that the reader may take either, and for leaving out who is too
+            weak. Members' bounds each hold with 1 - alpha.
         floor: what each use case keeps at least, in [0, 1), the calls that stay included; 0 promises nothing.
         shares: the shares of a slice's calls that can be moved, ascending up to 1, such as `IN_TENTHS`. A share must be
             a random part of the calls, which is what a rule's `share` is.
@@ -250,7 +253,7 @@ def select(
         slice_of=arms.slice_code,
         shares=steps,
         rho=rho,
-        alpha=alpha * (1 - _OUTRIGHT_ALPHA),
+        alpha=alpha * (1 - _OUTRIGHT_ALPHA - _TOO_WEAK_ALPHA),
         floor=floor,
         weight=pairs.weight,
         cluster=pairs.cluster,
@@ -335,7 +338,7 @@ def _test(
             sure[seen] = [pairs.low(by_arm[code][epoch.ranking[by_arm[code]]], alpha) for code in seen]
             lows = np.maximum(lows, sure)
         firm.append(allowed_shares(sure, floor, steps) if epoch.number else np.zeros(arms))
-    cap = allowed_shares(lows, floor, steps)
+    cap = np.where(_too_weak(pairs, by_arm, floor, alpha), 0.0, allowed_shares(lows, floor, steps))
     tested: list[_Tested] = []
     for epoch, sure in zip(found, firm, strict=True):
         rows = epoch.testing
@@ -357,6 +360,18 @@ def _test(
             share[saved <= 0.0] = 0.0
         tested.append(_Tested(epoch, certified, share))
     return tested
+
+
+def _too_weak(pairs: _Pairs, by_arm: Sequence[Codes], floor: float, alpha: float) -> Flags:
+    """Which arms keep less than `floor` of the quality on the calls that move, shape (arms,).
+
+    A small share of them might still be certified, within what the others leave of the quality to lose; nobody would
+    want it. To take out of a certified policy what loses quality leaves no less of it, and these bounds hold for all
+    arms together with their own part of alpha, so the promise stays.
+    """
+    own_alpha = alpha * _TOO_WEAK_ALPHA / max(len(by_arm), 1)
+    highest = [1 / max(pairs.low(rows, own_alpha, inverse=True), 1e-12) for rows in by_arm]
+    return np.array(highest) < floor
 
 
 def allowed_shares(low: Floats, floor: float, shares: Sequence[float]) -> Floats:

@@ -200,6 +200,11 @@ class _Ranked:
     """What a pair adds to that when it moves."""
 
     @property
+    def kept(self) -> Floats:
+        """Share of the strong model's quality that an arm is expected to keep on the calls that move."""
+        return 1 - self.loss / self.strong
+
+    @property
     def cost(self) -> Floats:
         """Quality lost per pair of all traffic when all of the arm's calls move, one standard deviation included."""
         return self.traffic * (self.loss + self.doubt**0.5)
@@ -250,7 +255,9 @@ def _path(
     # Of the policy's loss: what the ranking does not know about it, and the noise of the test.
     curvature = ranked.traffic**2 * ranked.doubt + ranked.traffic * ranked.spread / horizon
     allowed = ranked.chance_of_floor(steps, floor, horizon)
-    worthwhile = chosen[ranked.worth[chosen] > 0.0]
+    # Part of the calls of a use case whose model seems to lose too much could be moved within the whole's promise; those
+    # calls would be answered badly all the same.
+    worthwhile = chosen[(ranked.worth[chosen] > 0.0) & (ranked.kept[chosen] >= floor)]
     expected, variance = 0.0, 0.0
     path: list[Step] = []
     while True:

@@ -22,18 +22,27 @@ from tierwise.ingest.limits import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES, Paylo
 from tierwise.ingest.otlp import UnsupportedPayload
 from tierwise.ingest.reception import RECEIVE_S, Hold, Reception
 from tierwise.ingest.wal import Body
+from tierwise.routing.signature import HEADER, sign
 from tierwise.store import Store
 
 _READING_THREADS: Final = 8
 
 
-def create_app(store: Store, reception: Reception, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> Guard:
+def create_app(
+    store: Store,
+    reception: Reception,
+    *,
+    token: str | None = None,
+    policy_key: str | None = None,
+    hosts: tuple[str, ...] = (),
+) -> Guard:
     """The collector as an ASGI application.
 
     It sends no CORS header, so no web page of another origin may read an answer.
 
     Args:
         token: what every request but /healthz must bear; None: whoever reaches the address may.
+        policy_key: what the policy is signed with; None: it is not.
         hosts: names besides the loopback ones by which the collector is addressed.
     """
     intake = reception.intake
@@ -67,6 +76,8 @@ def create_app(store: Store, reception: Reception, *, token: str | None = None, 
         headers = {"ETag": f'"{record.version}-{record.content_hash}"', "Cache-Control": "no-cache"}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
+        if policy_key is not None:
+            headers[HEADER] = sign(record.text.encode(), policy_key)
         return Response(record.text, media_type="application/toml", headers=headers)
 
     async def query(request: Request) -> Response:

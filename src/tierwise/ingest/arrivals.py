@@ -1,4 +1,4 @@
-"""A payload as records for the store: calls priced, evaluations read, the rest kept as plain spans."""
+"""A payload as records for the store: calls priced and their task inferred, evaluations read, the rest plain spans."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal
 
 from tierwise import prices
 from tierwise import semconv as sc
-from tierwise.call import Call, Evaluation
+from tierwise.attributes import MOST_USD, usd
+from tierwise.call import Call, Cost, Evaluation
 from tierwise.ingest.dialects import read_call
+from tierwise.ingest.dialects.content import request_of
+from tierwise.ingest.dialects.reported import mapping
 from tierwise.ingest.otlp import Payload
 from tierwise.ingest.spans import LogEvent, Span
 from tierwise.store.rows import CallRecord, SpanRecord
+from tierwise.tasks.infer import infer
+from tierwise.tasks.memory import TaskMemory
+from tierwise.tasks.taxonomy import UNKNOWN
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +34,11 @@ _SOURCES: Final[dict[object, Literal["structural", "check", "judge", "human", "f
     "human": "human",
     "feedback": "feedback",
 }
+
+_REPORTED_COSTS: Final = ("operation.cost", "gen_ai.usage.cost", "llm.cost.total", "gen_ai.cost.total_tokens")
+"""What other instrumentations say a call cost, in USD: Logfire, OpenLIT, OpenInference, Sentry."""
+_SAME_USD: Final = Decimal("1e-9")
+_NO_USD: Final = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -51,19 +64,26 @@ class Arrivals:
 
 def read_arrivals(payload: Payload) -> Arrivals:
     """The records in a payload."""
+    arrivals = read_spans(payload.spans())
+    arrivals.evaluations.extend(read_evaluations(payload.events()))
+    return arrivals
+
+
+def read_spans(spans: Iterable[Span]) -> Arrivals:
+    """The records that spans are: calls, and the rest."""
     arrivals = Arrivals()
-    for span in payload.spans():
+    for span in spans:
         try:
             call = read_call(span)
+            record = None if call is None else _call_record(span, call)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             log.warning("attributes of span %s from %r cannot be read", span.span_id, span.scope_name, exc_info=True)
             arrivals.unreadable_spans += 1
-            call = None
-        if call is None:
+            record = None
+        if record is None:
             arrivals.spans.append(_span_record(span))
         else:
-            arrivals.calls.append(_call_record(span, call))
-    arrivals.evaluations.extend(read_evaluations(payload.events()))
+            arrivals.calls.append(record)
     return arrivals
 
 
@@ -95,7 +115,7 @@ def _call_record(span: Span, call: Call) -> CallRecord:
         span_id=span.span_id,
         start_ns=span.start_ns,
         end_ns=span.end_ns,
-        call=_priced(call, span),
+        call=_priced(_with_task(call, span), span),
         parent_span_id=span.parent_span_id,
         service_name=span.service_name,
         instrumentation=span.scope_name,
@@ -103,10 +123,55 @@ def _call_record(span: Span, call: Call) -> CallRecord:
     )
 
 
-def _priced(call: Call, span: Span) -> Call:
-    """`call` with its cost, where it has none because the app could not price it yet or does not price at all."""
-    if call.cost is not None or (span.scope_name == sc.SCOPE_NAME and call.unpriced_reason != prices.LOADING):
+def _with_task(call: Call, span: Span) -> Call:
+    """`call` with its task type, complexity and use case, where the span says none and carries what they show in.
+
+    Memory is kept per service: two services may share a prompt and not what they use it for.
+    """
+    if call.task_source is not None or call.task_type != UNKNOWN or span.scope_name == sc.SCOPE_NAME:
         return call
+    request = request_of(call)
+    if request is None:
+        if call.operation != "embeddings":
+            return call
+        request = {"model": call.request_model}
+    inference = infer(
+        request, operation=call.operation, use_case_name=call.use_case_name, memory=_memory_of(span.service_name)
+    )
+    return replace(
+        call,
+        task_type=inference.task_type,
+        task_confidence=inference.confidence,
+        task_source=inference.source,
+        task_sub_tag=inference.sub_tag,
+        complexity=inference.complexity.band,
+        use_case_id=call.use_case_id or inference.use_case.id,
+        use_case_name=inference.use_case.name,
+    )
+
+
+@lru_cache(maxsize=256)
+def _memory_of(_service_name: str) -> TaskMemory:
+    return TaskMemory()
+
+
+def forget_tasks() -> None:
+    """Forget what earlier calls of each use case agreed on, so that the next are judged as the first were."""
+    _memory_of.cache_clear()
+
+
+def _priced(call: Call, span: Span) -> Call:
+    """`call` with its cost, where the app could not price it yet or another instrumentation priced it or did not.
+
+    Another's figure is kept beside ours as `tierwise.cost.reported_usd`, and stands in for it where the price list has
+    no price. What a provider billed is taken as it is.
+    """
+    is_ours = span.scope_name == sc.SCOPE_NAME
+    if is_ours and (call.cost is not None or call.unpriced_reason != prices.LOADING):
+        return call
+    if call.cost is not None and call.cost.source == "provider":
+        return call
+    reported = None if is_ours else _reported_usd(call)
     region = call.extra.get(sc.INFERENCE_REGION)
     cost, reason = prices.price(
         call.provider,
@@ -117,7 +182,25 @@ def _priced(call: Call, span: Span) -> Call:
         response_model=call.response_model,
         region=region if isinstance(region, str) else None,
     )
-    return replace(call, cost=cost, unpriced_reason=reason)
+    if cost is None and reported:
+        version = f"reported by {span.scope_name}"
+        cost, reason = Cost(_NO_USD, _NO_USD, other_usd=reported, price_version=version), None
+    priced = replace(call, cost=cost, unpriced_reason=reason)
+    if reported is None or (cost is not None and abs(cost.total_usd - reported) <= _SAME_USD):
+        return priced
+    return replace(priced, extra={**call.extra, sc.COST_REPORTED_USD: float(reported)})
+
+
+def _reported_usd(call: Call) -> Decimal | None:
+    """What another instrumentation says the call cost; None when it says nothing, or what cannot be a cost."""
+    if call.cost is not None:
+        return call.cost.total_usd
+    said = next((call.extra[key] for key in _REPORTED_COSTS if key in call.extra), None)
+    if said is None:
+        said = mapping(call.extra.get("langfuse.observation.cost_details")).get("total")
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < MOST_USD:
+        return None
+    return usd(said)
 
 
 def _evaluation(event: LogEvent) -> Evaluation | None:

@@ -26,6 +26,8 @@ _LINGER_S: Final = 0.1
 """How long the first body of a transaction waits for others; part of the time until it can be queried."""
 _MAX_TRANSACTION_BYTES: Final = 16 * 1024 * 1024
 _IDLE_BEFORE_CHECKPOINT_S: Final = 5.0
+_MOST_BETWEEN_ROLL_UPS_S: Final = 600.0
+"""After which days are added up without an idle moment."""
 _RETRY_S: Final = (0.2, 1.0, 5.0)
 
 _NOT_THE_PAYLOADS_FAULT: Final = (
@@ -65,6 +67,8 @@ class Lander:
         self._changed = threading.Condition()
         self._stopping = False
         self._uncheckpointed_bytes = 0
+        self._may_roll_up = True
+        self._roll_up_at = time.monotonic() + _MOST_BETWEEN_ROLL_UPS_S
         self._landed_sequence = self._submitted_sequence = store.landed_sequence()
         self._trouble: str | None = None
         self._thread = threading.Thread(target=self._run, name="tierwise-lander", daemon=True)
@@ -145,6 +149,7 @@ class Lander:
             self._metrics.add(name, amount)
         size = sum(entry.payload.size for entry in entries)
         self._uncheckpointed_bytes += size
+        self._may_roll_up = True
         self._finish(entries[-1].sequence, size)
 
     def _finish(self, sequence: int, size: int) -> None:
@@ -195,6 +200,8 @@ class Lander:
                 self._checkpoint()
             elif not self._land_with_patience(entries):
                 break
+            if (self._may_roll_up and not entries) or time.monotonic() >= self._roll_up_at:
+                self._roll_up()
 
     def _next_entries(self) -> list[Durable] | None:
         """The entries of the next transaction; empty after an idle while, None when stopping and nothing is left."""
@@ -232,6 +239,16 @@ class Lander:
                     return False
                 self._changed.wait_for(lambda: self._stopping, _RETRY_S[min(attempt, len(_RETRY_S) - 1)])
             attempt += 1
+
+    def _roll_up(self) -> None:
+        """Add up the days that have ended, until something waits to be landed."""
+        try:
+            self._may_roll_up = True
+            while self._may_roll_up and not self._waiting and not self._stopping:
+                self._may_roll_up = self._store.roll_up() > 0
+        except StoreError as error:
+            log.warning("days could not be added up, queries read the calls instead: %s", error)
+        self._roll_up_at = time.monotonic() + _MOST_BETWEEN_ROLL_UPS_S
 
     def _checkpoint(self) -> None:
         if not self._uncheckpointed_bytes:

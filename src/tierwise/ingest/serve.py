@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from tierwise.ingest.app import create_app
 from tierwise.ingest.forward import require_not_self
 from tierwise.ingest.guard import require_token_off_loopback
 from tierwise.ingest.intake import Intake
+from tierwise.ingest.jobs import Job, running
 from tierwise.ingest.pruner import pruning
 from tierwise.ingest.reception import Reception
 from tierwise.settings import Settings
@@ -51,6 +52,7 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     grpc_port: int | None = None,
+    jobs: Sequence[Job] = (),
     ready: Callable[[Collector], None] | None = None,
 ) -> None:
     """Run the collector on `settings.db` until SIGTERM or SIGINT, then land what was acknowledged.
@@ -59,6 +61,7 @@ def serve(
         port: of HTTP; 0 lets the system choose.
         grpc_port: of gRPC; 0: no gRPC; None: DEFAULT_GRPC_PORT where it is free and grpcio is installed, else a
             warning and no gRPC.
+        jobs: what is done with the store beside, for as long as it runs.
         ready: called once requests are accepted.
 
     Raises:
@@ -73,7 +76,11 @@ def serve(
         raise SettingsError(f"TIERWISE_DB is {settings.db!r}; a collector needs duckdb:PATH")
     # Landing makes and drops objects by the hundred thousand; looking for cycles among them finds none.
     gc.set_threshold(100_000, 20, 50)
-    with _opened(settings, Path(path), host, port, grpc_port) as collector, _stopping_on_signals(collector):
+    with (
+        _opened(settings, Path(path), host, port, grpc_port) as collector,
+        running(jobs, collector.store),
+        _stopping_on_signals(collector),
+    ):
         collector.run(ready)
 
 
@@ -198,7 +205,9 @@ def _opened(settings: Settings, db_path: Path, host: str, port: int, grpc_port: 
                 reception = Reception(intake)
                 server = _Server(
                     uvicorn.Config(
-                        create_app(store, reception, token=settings.token, hosts=(host,)),
+                        create_app(
+                            store, reception, token=settings.token, policy_key=settings.policy_key, hosts=(host,)
+                        ),
                         log_config=None,
                         access_log=False,
                         lifespan="off",

@@ -11,7 +11,8 @@ import pyarrow as pa
 from starlette.responses import JSONResponse, Response
 
 from tierwise.errors import Conflict, PolicyError, QueryError, StoreError, TierwiseError
-from tierwise.store import PolicyRecord, Store, wire
+from tierwise.store import PolicyRecord, Store, budgets, wire
+from tierwise.store.reviews import ReviewRecord
 
 ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 
@@ -70,21 +71,61 @@ def _audit(store: Store, arguments: Mapping[str, Any]) -> None:
     )
 
 
+def _edit_use_case(store: Store, arguments: Mapping[str, Any]) -> int:
+    return store.edit_use_case(
+        _text(arguments, "kind"),
+        _text(arguments, "use_case_id"),
+        _text(arguments, "value"),
+        who=_text(arguments, "who"),
+        why=_text(arguments, "why"),
+        based_on=arguments.get("based_on"),
+    )
+
+
+def _put_budget(store: Store, arguments: Mapping[str, Any]) -> int:
+    return store.put_budget(
+        _text(arguments, "scope"),
+        _text(arguments, "value"),
+        budgets.decimal(arguments["monthly_usd"]),
+        who=_text(arguments, "who"),
+        why=_text(arguments, "why"),
+        based_on=arguments.get("based_on"),
+    )
+
+
 _OPERATIONS: Final[dict[str, Callable[[Store, Mapping[str, Any]], Any]]] = {
     "current_policy": _current_policy,
     "policy_history": lambda store, arguments: [_policy(record) for record in store.policy_history()],
     "put_policy": _put_policy,
-    "recommendations": lambda store, arguments: store.recommendations(),
-    "save_recommendations": lambda store, arguments: store.save_recommendations(arguments["items"]),
+    "recommendations": lambda store, arguments: store.recommendations(arguments.get("kind", "model")),
+    "save_recommendations": lambda store, arguments: store.save_recommendations(
+        arguments["items"], arguments.get("kind", "model")
+    ),
     "set_recommendation_state": _set_recommendation_state,
     "audit": _audit,
     "audit_log": lambda store, arguments: store.audit_log(),
+    "edit_use_case": _edit_use_case,
+    "undo_use_case_edit": lambda store, arguments: store.undo_use_case_edit(
+        int(arguments["number"]), who=_text(arguments, "who"), why=_text(arguments, "why")
+    ),
+    "put_budget": _put_budget,
+    "remove_budget": lambda store, arguments: store.remove_budget(
+        _text(arguments, "budget_id"),
+        who=_text(arguments, "who"),
+        why=_text(arguments, "why"),
+        based_on=int(arguments["based_on"]),
+    ),
+    "add_alerts": lambda store, arguments: store.add_alerts(arguments["items"]),
     "add_calls": lambda store, arguments: store.add_calls(
         [wire.call_from_json(item) for item in arguments["calls"]],
         [wire.span_from_json(item) for item in arguments["spans"]],
     ),
     "add_evaluations": lambda store, arguments: store.add_evaluations(
         [wire.evaluation_from_json(item) for item in arguments["evaluations"]]
+    ),
+    "add_reviews": lambda store, arguments: store.add_reviews([ReviewRecord(**item) for item in arguments["reviews"]]),
+    "undo_review": lambda store, arguments: store.undo_review(
+        _text(arguments, "review_id"), who=_text(arguments, "who")
     ),
 }
 

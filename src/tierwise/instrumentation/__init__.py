@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tierwise import evaluations, prices
 from tierwise.errors import SettingsError
 from tierwise.firewall import firewall
-from tierwise.instrumentation import _wrap, dropped, later, metrics, pricing
+from tierwise.instrumentation import _wrap, dropped, later, metrics, pair_scores, pricing
 from tierwise.instrumentation.content_capture import capture_of
 from tierwise.instrumentation.export import forget_parent
 from tierwise.instrumentation.redaction import Redactor
@@ -159,7 +159,7 @@ def flush(timeout_s: float = 10.0) -> bool:
         made = runtime.shadows.drain(left_s())
         later.complete_waiting()
         priced = pricing.wait_until_settled(left_s())
-        scored = evaluations.drain(left_s())
+        scored = pair_scores.drain(left_s()) and evaluations.drain(left_s())
         return runtime.deliver(left_s()) and ended and made and priced and scored
     return False
 

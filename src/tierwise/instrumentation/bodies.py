@@ -30,6 +30,32 @@ def read_document(observation: Observation, body: bytes) -> Reply:
     return observation.surface.read(document, observation.keeps_text)
 
 
+def read_events(observation: Observation, body: bytes) -> Reply:
+    """The answer that the events of a stream, which has arrived whole, amount to; incomplete when it broke off."""
+    surface = observation.surface
+    if surface.accumulator is None:
+        return Reply(complete=False)
+    accumulator = surface.accumulator(observation.keeps_text)
+    for line in body.split(b"\n"):
+        if (event := _event(line)) is not None:
+            accumulator.add(event)
+    return accumulator.reply()
+
+
+def _event(line: bytes) -> Any:
+    """The event in one line of a stream; None for any other line."""
+    if not line.startswith(b"data:"):
+        return None
+    data = line[5:].strip()
+    if not data or data == b"[DONE]":
+        return None
+    try:
+        return as_object(data)
+    except ValueError:
+        # A broken event is the SDK's to report, or the user's: it has reached them as it came.
+        return None
+
+
 class Progress(Protocol):
     """How far the SDK is with a body."""
 
@@ -79,18 +105,8 @@ class EventReader:
     def feed(self, piece: bytes) -> None:
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
-            if line.startswith(b"data:"):
-                self._read_event(line[5:].strip())
-
-    def _read_event(self, data: bytes) -> None:
-        if not data or data == b"[DONE]":
-            return
-        try:
-            event = as_object(data)
-        except ValueError:
-            # A broken event is the SDK's to report, or the user's: it has reached them as it came.
-            return
-        self._watch.add(event)
+            if (event := _event(line)) is not None:
+                self._watch.add(event)
 
     def end(self, error: BaseException | None = None) -> None:
         self._watch.end(error)

@@ -12,11 +12,20 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context, attach, detach, get_current, get_value
-from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
 
 from tierwise import semconv as sc
 from tierwise.attributes import to_attributes
-from tierwise.call import Call, Cost, Decision, Usage
+from tierwise.call import Attempt, Call, Cost, Decision, Usage
 from tierwise.firewall import firewall
 from tierwise.instrumentation import completion_hook, later, orders, pricing
 from tierwise.instrumentation.content_capture import NOTHING, Captured
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
     from tierwise.instrumentation.runtime import Runtime
     from tierwise.instrumentation.shadow_call import Repeat
+    from tierwise.judges import JudgedAnswer
     from tierwise.routing.shadow import ShadowDraw
 
 _BEING_MADE = "tierwise-call-being-made"
@@ -47,6 +57,8 @@ class ShadowOf:
 
     span_context: SpanContext
     draw: ShadowDraw
+    answer: JudgedAnswer | None = None
+    """What it was answered; None where its text was not kept."""
 
 
 class Observation:
@@ -55,6 +67,8 @@ class Observation:
     __slots__ = (
         "_finished",
         "_runtime",
+        "attempt",
+        "called_s",
         "checked",
         "decision",
         "first_chunk_s",
@@ -81,11 +95,13 @@ class Observation:
         checked: bool,
         repeat: Repeat | None = None,
         shadow_of: ShadowOf | None = None,
+        first_attempt: SpanContext | None = None,
     ) -> None:
         """
         Args:
             checked: whether somebody checks the answer.
             repeat: how to make the call once more, for a shadow call; None: never.
+            first_attempt: the span of the first of several attempts, for those after it.
         """
         self._runtime = runtime
         self.surface = surface
@@ -98,14 +114,16 @@ class Observation:
         self.repeat = repeat
         self.shadow_of = shadow_of
         self._finished = Lock()
+        self.attempt: Attempt | None = None
         self.first_chunk_s: float | None = None
-        """From the request to a stream's first chunk."""
+        """From the caller's request to a stream's first chunk."""
         self.last_chunk_ns: int | None = None
         self.started_ns = time.time_ns()
+        linked = shadow_of.span_context if shadow_of else first_attempt
         self.span = runtime.tracer.start_span(
             f"{surface.operation} {sent_model}",
             # A shadow call has a trace of its own: the user's keeps its shape and its cost.
-            context=Context() if shadow_of else None,
+            context=Context() if shadow_of else None if first_attempt is None else _beside(first_attempt),
             kind=SpanKind.CLIENT,
             # For the sampler; the rest follows at the end.
             attributes={
@@ -113,10 +131,11 @@ class Observation:
                 sc.PROVIDER_NAME: outgoing.request.provider,
                 sc.REQUEST_MODEL: sent_model,
             },
-            links=[Link(shadow_of.span_context)] if shadow_of else None,
+            links=None if linked is None else [Link(linked)],
             start_time=self.started_ns,
         )
-        self.started_s = time.perf_counter()
+        self.started_s = self.called_s = time.perf_counter()
+        """`called_s` is when the caller asked: earlier, where attempts went before this one."""
         if completion_hook.observed_parents is not None:
             completion_hook.note_parent(self.span)
 
@@ -159,6 +178,10 @@ class Observation:
             answer = reply or Reply(complete=False)
             request = self.outgoing.request
             usage = self._usage(reply, stopped=error is not None and failure is None)
+            if request.attributes:
+                answer.extra[sc.USE_CASE_ATTRIBUTES] = tuple(
+                    f"{name}={value}" for name, value in sorted(request.attributes.items())
+                )
             tier = text(answer.service_tier)
             response_model = text(answer.model)
             captured = NOTHING
@@ -240,6 +263,7 @@ class Observation:
             use_case_name=request.use_case_name,
             tenant=request.tenant,
             decision=self.decision,
+            attempt=self.attempt,
             shadow_of=call_id(self.shadow_of.span_context) if self.shadow_of else None,
             shadow_propensity=self.shadow_of.draw.propensity if self.shadow_of else None,
             parameters=read_parameters(self.surface.parameters, request.body),
@@ -283,6 +307,13 @@ class BeingMade:
         # A coroutine may be closed from a context that never entered it; there is nothing to leave there.
         if self._token is not None and get_current_span() is self._span:
             detach(self._token)
+
+
+def _beside(first_attempt: SpanContext) -> Context | None:
+    """Where a later attempt's span belongs: beside the first, or under it where nothing is above, for one trace."""
+    if get_current_span().get_span_context().is_valid:
+        return None
+    return set_span_in_context(NonRecordingSpan(first_attempt))
 
 
 def span_being_made() -> Span | None:

@@ -111,6 +111,7 @@ def _read_chat(completion: Any, with_text: bool) -> Reply:
             reply.output_chars += len(words) + sum(len(call.name) + len(call.arguments) for call in calls)
             if with_text and choice is choices[0]:
                 reply.text, reply.tool_calls = words, calls
+                reply.refused = bool(getattr(message, "refusal", None))
     return reply
 
 
@@ -124,7 +125,7 @@ def _tool_calls(calls: Iterable[Any]) -> Iterable[ToolCall]:
 class ChatAccumulator:
     """A streamed chat completion. Odd chunks (no choices, null choices, null delta) hold nothing."""
 
-    __slots__ = ("_calls", "_chars", "_extra", "_finish", "_id", "_model", "_texts", "_tier", "_usage")
+    __slots__ = ("_calls", "_chars", "_extra", "_finish", "_id", "_model", "_refused", "_texts", "_tier", "_usage")
 
     def __init__(self, with_text: bool) -> None:
         self._id: str | None = None
@@ -134,6 +135,7 @@ class ChatAccumulator:
         self._usage: Usage | None = None
         self._finish: dict[int, str | None] = {}
         self._chars = 0
+        self._refused = False
         self._texts: list[str] | None = [] if with_text else None
         self._calls: dict[int, ToolCall] = {}
 
@@ -162,6 +164,7 @@ class ChatAccumulator:
             self._chars += len(words)
             if self._texts is not None and index == 0:
                 self._texts.append(words)
+                self._refused = self._refused or bool(getattr(delta, "refusal", None))
         if calls := getattr(delta, "tool_calls", None):
             for call in calls:
                 self._add_tool_call(call, index)
@@ -191,6 +194,7 @@ class ChatAccumulator:
             output_chars=self._chars,
             text="".join(self._texts or ()),
             tool_calls=tuple(self._calls[place] for place in sorted(self._calls)),
+            refused=self._refused,
             extra=self._extra,
         )
 

@@ -159,6 +159,7 @@ def _read_items(items: Any, reply: Reply) -> None:
         kind = getattr(item, "type", None)
         if kind == "message":
             for part in getattr(item, "content", None) or ():
+                reply.refused = reply.refused or bool(getattr(part, "refusal", None))
                 texts.append(getattr(part, "text", None) or getattr(part, "refusal", None) or "")
         elif kind in _CALL_TYPES:
             arguments = getattr(item, "arguments", None) or getattr(item, "input", None) or ""

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 from weakref import ref
 
 from tierwise.call import Request
@@ -61,6 +62,8 @@ class Endpoint(NamedTuple):
     """Whether it is known to take `stream_options.include_usage`: not every OpenAI-compatible server does."""
     deployment: str | None
     """The model that the address names, as an Azure client bound to one deployment has it; whatever the body says."""
+    deployments_url: str | None
+    """The address up to the deployment's name; None for a client that is bound to none."""
     region: str | None
     """Where the address has calls processed, if that may cost more."""
 
@@ -95,6 +98,7 @@ def _endpoint(sdk: Sdk, client: Any, url: Any) -> Endpoint:
         port=url.port or (80 if url.scheme == "http" else 443),
         reports_stream_usage=provider in ("openai", "azure.ai.openai") or host in _LOOPBACK_HOSTS,
         deployment=None if (found := _DEPLOYMENT.search(str(url.path))) is None else found[1],
+        deployments_url=None if found is None else str(url).partition("/deployments/")[0] + "/deployments/",
         region=_region(client, host, provider),
     )
 
@@ -149,6 +153,8 @@ def read_outgoing(
         conversation_id=(declared.conversation if declared else None) or surface.conversation(body),
         complexity=inference.complexity.band,
         input_tokens_estimate=estimated_tokens(inference.complexity.input_chars),
+        attributes=declared.attributes if declared else None,
+        betas=_betas(client, options.headers),
     )
     return Outgoing(request, inference, where, _mode(options))
 
@@ -184,6 +190,15 @@ def _mode(options: Any) -> Literal["parsed", "raw", "streamed"]:
     return "raw" if header else "parsed"
 
 
+def _betas(client: Any, headers: Any) -> tuple[str, ...]:
+    """What the `anthropic-beta` header asks for, of the request and of its client."""
+    named: list[str] = []
+    for given in (getattr(client, "_custom_headers", None), headers):
+        if isinstance(given, Mapping):
+            named += [str(value) for name, value in given.items() if name.lower() == "anthropic-beta" and value]
+    return tuple(beta.strip() for value in named for beta in value.split(",") if beta.strip()) if named else ()
+
+
 def is_repeatable(body: Mapping[str, Any]) -> bool:
     """Whether the body can be sent twice: an iterator in it is used up by the first time."""
     return not any(isinstance(value, Iterator) for value in body.values())
@@ -194,6 +209,17 @@ def with_body(options: Any, body: Mapping[str, Any]) -> Any:
     changed = copy.copy(options)
     changed.json_data = body
     changed.extra_json = None
+    return changed
+
+
+def at_deployment(options: Any, endpoint: Endpoint, deployment: str) -> Any:
+    """The options, sent to `deployment` in place of the one that the client is bound to; as they are for a client that
+    is bound to none, where the body's model names it."""
+    path = options.url
+    if endpoint.deployments_url is None or not path.startswith("/"):
+        return options
+    changed = copy.copy(options)
+    changed.url = f"{endpoint.deployments_url}{quote(deployment, safe='')}{path}"
     return changed
 
 

@@ -102,6 +102,11 @@ class Runtime:
         spans_sent = force_flush is None or bool(force_flush(max(1, int(timeout_s * 1000))))
         return (self.events is None or self.events.flush()) and spans_sent
 
+    def deployment(self, provider: str, model: str) -> str:
+        """What to ask `provider` for to reach `model`: the name in the policy's deployments, else the model's own."""
+        policy = None if self.router is None else self.router.policy
+        return (None if policy is None else policy.deployments.name_of(provider, model)) or model
+
     def shadow_spent(self, call: Call, draw: ShadowDraw) -> None:
         """Book what a shadow call cost; one that failed cost nothing."""
         if self.router is None:

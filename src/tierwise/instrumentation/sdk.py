@@ -7,6 +7,7 @@ attribute, with whatever is missing or of an odd type taken as not said.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from re import Pattern
@@ -14,16 +15,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 from tierwise.call import AttributeValue, Usage
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool the model asked for."""
-
-    name: str
-    arguments: str
-    """JSON, as the model wrote it: it may be broken."""
-    id: str | None = None
+from tierwise.checks.answer import ToolCall
 
 
 @dataclass(slots=True)
@@ -48,6 +40,8 @@ class Reply:
     text: str = ""
     """Filled in, as is `tool_calls`, only when the text was asked for."""
     tool_calls: tuple[ToolCall, ...] = ()
+    refused: bool = False
+    """Whether what stands in `text` is a refusal, by a mark of its own beside the finish reason; filled in with it."""
     extra: dict[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
     """Attributes only this API has."""
 
@@ -181,6 +175,11 @@ class Sdk:
             if surface is None:
                 surface = next((kind for pattern, kind in self.patterns if pattern.fullmatch(path)), None)
         return surface if surface is not None and options.method.lower() == "post" else None
+
+    def is_api_error(self, error: BaseException) -> bool:
+        """Whether the provider, or the way to it, is what failed."""
+        kind = getattr(sys.modules.get(self.name), "APIError", None)
+        return isinstance(kind, type) and isinstance(error, kind)
 
     def late_reader(self, options: Any) -> LateReader | None:
         """What reads the answer to these options for the cost of something ordered earlier; None for all the rest."""

@@ -16,11 +16,12 @@ from tierwise.background import BackgroundWorker, Job
 from tierwise.firewall import firewall
 from tierwise.instrumentation.follow_up import snapshot
 from tierwise.instrumentation.observation import Observation, ShadowOf
-from tierwise.instrumentation.request import RAW_RESPONSE_HEADER, with_body
+from tierwise.instrumentation.request import RAW_RESPONSE_HEADER, at_deployment, with_body
 from tierwise.instrumentation.sdk import as_object
 
 if TYPE_CHECKING:
     from tierwise.instrumentation.runtime import Runtime
+    from tierwise.judges import JudgedAnswer
     from tierwise.routing.shadow import ShadowDraw
 
 MAX_WAITING = 64
@@ -47,24 +48,31 @@ class ShadowCall(NamedTuple):
     draw: ShadowDraw
     repeat: Repeat
     body: Mapping[str, Any]
+    answer: JudgedAnswer | None
+    """The user's, where its text was kept."""
 
     def begin(self) -> Observation:
         """Start the shadow call's own span."""
         outgoing = self.shadowed.outgoing
         request = replace(outgoing.request, body=self.body, stream=False)
-        return Observation(
+        observation = Observation(
             self.runtime,
             self.shadowed.surface,
             outgoing._replace(request=request),
             None,
             sent_model=self.draw.model,
             checked=self.shadowed.checked,
-            shadow_of=ShadowOf(self.shadowed.span.get_span_context(), self.draw),
+            shadow_of=ShadowOf(self.shadowed.span.get_span_context(), self.draw, self.answer),
         )
+        # Whoever else wants it: the checks that score a pair do.
+        observation.keeps_text = True
+        return observation
 
     def options(self) -> Any:
         """The request options: one try, and nothing that made the user's answer special."""
         options = with_body(self.repeat.options, self.body)
+        if self.draw.deployment is not None:
+            options = at_deployment(options, self.shadowed.outgoing.endpoint, self.draw.deployment)
         options.max_retries = 0
         options.idempotency_key = None
         fields = type(options).model_fields
@@ -84,13 +92,19 @@ class ShadowRunner:
         self.dropped_calls = 0
         """Shadow calls that were drawn but not made, because too many were under way."""
 
-    def submit(self, runtime: Runtime, shadowed: Observation, draw: ShadowDraw) -> None:
-        """Have the shadow call made soon, or drop it."""
+    def submit(self, runtime: Runtime, shadowed: Observation, draw: ShadowDraw, answer: JudgedAnswer | None) -> None:
+        """Have the shadow call made soon, or drop it.
+
+        Args:
+            answer: the user's, where its text was kept; the shadow's is compared with it.
+        """
         repeat = shadowed.repeat
         if repeat is None:
             return
         # The user may change the lists they passed as soon as they have their answer.
-        shadow_call = ShadowCall(runtime, shadowed, draw, repeat, snapshot(draw.body(shadowed.outgoing.request)))
+        shadow_call = ShadowCall(
+            runtime, shadowed, draw, repeat, snapshot(draw.body(shadowed.outgoing.request)), answer
+        )
         if repeat.is_async:
             is_under_way = self._start_task(shadow_call)
         else:

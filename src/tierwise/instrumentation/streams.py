@@ -58,7 +58,7 @@ class StreamWatch:
         observation = self._observation
         observation.last_chunk_ns = time.time_ns()
         if observation.first_chunk_s is None:
-            observation.first_chunk_s = time.perf_counter() - observation.started_s
+            observation.first_chunk_s = time.perf_counter() - observation.called_s
         accumulator = self._accumulator
         if accumulator is not None:
             try:

@@ -19,6 +19,7 @@ from tierwise.recommend.propose import recommend
 from tierwise.recommend.recommendation import Recommendation, to_rule
 from tierwise.routing.document import key_spans
 from tierwise.routing.policy import Policy, Rule, dump, parse
+from tierwise.routing.signature import sign, signature_path
 from tierwise.savings.evaluation_cost import ScoringPrices
 from tierwise.settings import Mode
 
@@ -73,7 +74,7 @@ def apply(
     store: Store,
     ids: Sequence[str],
     *,
-    share: float,
+    share: float | None,
     holdout: float,
     who: str,
     why: str,
@@ -85,7 +86,8 @@ def apply(
     Pins that stand first stay first. A rule of the same id is replaced.
 
     Args:
-        share: part of the calls outside the holdout that goes to the target, in (0, 1].
+        share: part of the calls outside the holdout that goes to the target, in (0, 1]; None: of each recommendation
+            the share that it proposes.
         holdout: part that stays on the requested model for measuring, in [0, 0.5].
         now: aware; what has expired by then is refused. None: whatever its age.
 
@@ -102,7 +104,7 @@ def apply(
                 f"{item.id} ({item.scope.label}) was worked out on {item.as_of:%Y-%m-%d} and has expired; "
                 "`tierwise recommend` works it out again"
             )
-        _require_enforceable(item, share, enforced)
+        _require_enforceable(item, item.share if share is None else share, enforced)
     current = store.current_policy()
     policy = Policy(mode=mode) if current is None else parse(current.text)
     if policy.mode != mode:
@@ -131,6 +133,7 @@ def _require_enforceable(item: Recommendation, share: float, enforced: Sequence[
                 "first"
             )
     if item.evidence_state == "certified":
+        _require_certified_share(item, share)
         return
     if item.evidence_state == "unproven":
         needs = item.missing[0] if item.missing else "evidence"
@@ -139,6 +142,14 @@ def _require_enforceable(item: Recommendation, share: float, enforced: Sequence[
         raise PolicyError(
             f"{item.id} ({item.scope.label}) is not certified; it may take a share of at most "
             f"{MAX_UNCERTIFIED_SHARE:g}, not {share:g}"
+        )
+
+
+def _require_certified_share(item: Recommendation, share: float) -> None:
+    if share > item.share + 1e-9:
+        raise PolicyError(
+            f"{item.id} ({item.scope.label}) is certified for a share of at most {item.share:g} of its calls, not "
+            f"{share:g}"
         )
 
 
@@ -211,6 +222,8 @@ def step_up(store: Store, recommendation_id: str, *, share: float, who: str, why
         raise PolicyError(
             f"{item.id} was not certified when it was applied; it may take a share of at most {MAX_UNCERTIFIED_SHARE:g}"
         )
+    if item.evidence_state == "certified":
+        _require_certified_share(item, share)
     changed = replace(
         policy, rules=tuple(replace(other, share=share) if other is rule else other for other in policy.rules)
     )
@@ -258,28 +271,36 @@ def switch(store: Store, mode: Mode, *, who: str, why: str) -> PolicyRecord:
     )
 
 
-def switch_file(path: Path, mode: Mode) -> None:
+def switch_file(path: Path, mode: Mode, *, key: str | None = None) -> None:
     """The same on a policy file, without any store: the file is replaced in one step, so that a reader sees the old one
     or the new one.
+
+    Args:
+        key: signs the new file; None: its readers ask for no signature.
 
     Raises:
         PolicyError: the file cannot be read or written.
     """
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        changed = with_mode(text, mode)
-        folder = path.resolve().parent
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=folder, prefix=f".{path.name}.", delete=False
-        ) as draft:
-            draft.write(changed)
-            draft.flush()
-            os.fsync(draft.fileno())
-        if path.exists():
-            os.chmod(draft.name, path.stat().st_mode)
-        os.replace(draft.name, path.resolve())
+        changed = with_mode(text, mode).encode()
+        _replace_file(path.resolve(), changed, mode_of=path)
+        if key is not None:
+            # Beside the name that the application is given, which may be a link.
+            _replace_file(signature_path(path), f"{sign(changed, key)}\n".encode(), mode_of=path)
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path}: cannot be switched to mode {mode}: {error}") from error
+
+
+def _replace_file(path: Path, content: bytes, *, mode_of: Path) -> None:
+    """Put `content` in place of the file at `path` in one step, readable by whoever may read `mode_of`."""
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
+        draft.write(content)
+        draft.flush()
+        os.fsync(draft.fileno())
+    if mode_of.exists():
+        os.chmod(draft.name, mode_of.stat().st_mode)
+    os.replace(draft.name, path)
 
 
 def with_mode(text: str, mode: Mode) -> str:

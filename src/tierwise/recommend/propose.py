@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tierwise import prices
 from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
 from tierwise.evidence.portfolio import Selection
-from tierwise.evidence.power import Plan, plan
 from tierwise.evidence.retention import Certificate
-from tierwise.recommend.ladder import Rung, compatibility, ladder, models_to_try, proposed, tokens_of
-from tierwise.recommend.recommendation import (
-    DECIDED,
-    Alternative,
-    Needed,
-    Recommendation,
-    State,
-    TokenUse,
-    recommendation_id,
+from tierwise.recommend.judged_evidence import (
+    ALPHA_SHARE,
+    certified_by_people,
+    in_words,
+    read_judged,
+    with_judged,
 )
+from tierwise.recommend.ladder import compatibility, ladder, models_to_try, proposed, tokens_of
+from tierwise.recommend.proposal import Proposal, View, alternatives
+from tierwise.recommend.recommendation import DECIDED, Recommendation, State, TokenUse
+from tierwise.recommend.shortfall import missing, needed_for
 from tierwise.recommend.slices import (
-    CERTIFYING,
+    CASCADE,
+    STANDARD_CHECKS,
     PairIndex,
     Slice,
     Tried,
@@ -36,14 +37,16 @@ from tierwise.recommend.slices import (
     tried,
 )
 from tierwise.recommend.timing import expires_at, why_now
+from tierwise.recommend.use_cases import read_use_cases
 from tierwise.routing.policy import Policy, parse
 from tierwise.savings.assumptions import assumptions_of
 from tierwise.savings.cells import read_cells
 from tierwise.savings.evaluation_cost import ScoringPrices, evaluation_cost
+from tierwise.savings.follow_up import StrongShare, followed, strong_share, with_verdicts
 from tierwise.savings.latency import latency_change
 from tierwise.savings.moves import Pricing
 from tierwise.savings.outcome import Outcome
-from tierwise.savings.pairs import read_pairs
+from tierwise.savings.pairs import largest_weights, read_pairs
 from tierwise.savings.predict import Prediction, prediction
 from tierwise.savings.ratios import TokenRatios
 from tierwise.savings.relocation import relocate
@@ -55,49 +58,8 @@ if TYPE_CHECKING:
 
 MOST_USE_CASES = 5_000
 _MONTH_DAYS = 30.0
-_MOST_ALTERNATIVES = 5
 _LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What every recommendation is worked out from."""
-
-    now: datetime
-    since: datetime
-    window_days: float
-    policy: Policy
-    shadows: PairIndex
-    scored: PairIndex
-    scoring: ScoringPrices
-    rho: float
-    alpha: float
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    """A slice and the model to propose for it."""
-
-    slice: Slice
-    target: str
-    rungs: list[Rung]
-    tried: list[Tried]
-    """Every model that has been tried, the target among them or not."""
-
-    @property
-    def id(self) -> str:
-        return recommendation_id(self.slice.scope, self.target)
-
-    @property
-    def leading(self) -> Tried | None:
-        """The model whose pairs take part in certifying the policy, proposed or not: were they taken out when they show
-        that their model is too weak, the order of testing would depend on the test."""
-        return self.evidence or (self.tried[0] if self.tried else None)
-
-    @property
-    def evidence(self) -> Tried | None:
-        return next((item for item in self.tried if item.target == self.target), None)
+_DRAWS = 1000
 
 
 def recommend(
@@ -110,10 +72,11 @@ def recommend(
     now: datetime,
     seed: int = 0,
     scoring: ScoringPrices | None = None,
+    most: int = MOST_USE_CASES,
 ) -> list[Recommendation]:
     """What could run on a cheaper model and what is known about it: certified first, then by net saving.
 
-    At most one recommendation a use case and requested model, for the dearest `MOST_USE_CASES` of them. Those that a
+    At most one recommendation a use case and requested model, for the dearest of them. Those that a
     person decided about keep their state, and enforced ones the content that was approved. Nothing is written: see
     `actions.refresh()`.
 
@@ -125,73 +88,112 @@ def recommend(
         now: aware; prices are those of this moment.
         seed: of every draw and split.
         scoring: what judging and reviewing a pair costs.
+        most: use cases that are looked at, the dearest.
     """
     since = now - timedelta(days=horizon_days)
     cells = read_cells(store, since=since, until=now)
     traffic = cells.traffic
-    scored = of_current_versions(read_pairs(store.query("pairs", until=now)))
+    history = [(record.version, parse(record.text)) for record in store.policy_history()]
+    policy = history[0][1] if history else Policy()
+    rows, largest = store.query("pairs", until=now), largest_weights(history)
+    scored = of_current_versions(read_pairs(rows, largest))
+    judged = read_judged(store, rows, now=now, rho=rho, alpha=alpha, largest=largest)
     shadows = of_current_versions(read_pairs(store.query("shadows", until=now))).distinct()
-    current = store.current_policy()
-    policy = Policy() if current is None else parse(current.text)
     now_s = now.timestamp()
     oldest_s = now_s if cells.oldest_ns is None else cells.oldest_ns / 1e9
     known = PairIndex(scored)
-    view = _View(
+    view = View(
         now=now,
         since=since,
         window_days=max((now_s - oldest_s) / 86_400, 1 / 24),
         policy=policy,
         shadows=PairIndex(shadows),
         scored=known,
+        judged=judged,
+        judge_costs=_judge_costs(store, since=since, until=now),
         scoring=scoring or ScoringPrices(),
         rho=rho,
         alpha=alpha,
         seed=seed,
     )
-    proposals: list[_Proposal] = []
-    for item in slices(traffic, most=MOST_USE_CASES):
+    proposals: list[Proposal] = []
+    for item in read_use_cases(store).recommendable(slices(traffic, most=most)):
         proposal = _propose(item, view)
         if proposal is not None:
             proposals.append(proposal)
+    by_people = certified_by_people(
+        {item.id: best.judged for item in proposals if (best := item.evidence) and best.judged},
+        alpha=ALPHA_SHARE * alpha,
+    )
     selection = certified_together(
-        [(recommendation_id(item.slice.scope, best.target), best) for item in proposals if (best := item.leading)],
+        [(item.id_of(best.target), best) for item in proposals if (best := item.leading)],
         scored,
         rho=rho,
-        alpha=alpha,
+        # What is certified in two ways may err in two ways.
+        alpha=(1 - ALPHA_SHARE) * alpha if judged else alpha,
         floor=floor,
         seed=seed,
     )
+    proposals = [item.following(selection) for item in proposals]
     groups = [(item.slice.rows, item.target) for item in proposals]
-    outcome = relocate(traffic, groups, shadows, now=now, seed=seed, level=_LEVEL)
-    fresh = [_recommendation(item, place, outcome, traffic, selection, view) for place, item in enumerate(proposals)]
+    beside = _paid_beside(proposals, view)
+    outcome = relocate(traffic, groups, shadows, now=now, seed=seed, draws=_DRAWS, level=_LEVEL, beside=beside)
+    fresh = [
+        _recommendation(item, place, outcome, traffic, selection, view, by_people, beside.get(place))
+        for place, item in enumerate(proposals)
+    ]
     return _with_decisions(fresh, store.recommendations(), now=now)
 
 
-def _propose(item: Slice, view: _View) -> _Proposal | None:
+def _paid_beside(proposals: Sequence[Proposal], view: View) -> dict[int, StrongShare]:
+    """How much of the requested model's cost each cascade pays, by its place among the `proposals`."""
+    found: dict[int, StrongShare] = {}
+    for place, item in enumerate(proposals):
+        if item.way == CASCADE:
+            own = view.shadows.between(item.slice.scope, item.target)
+            share = strong_share(own, STANDARD_CHECKS, draws=_DRAWS, rng=np.random.default_rng((view.seed, place)))
+            if isinstance(share, StrongShare):
+                found[place] = share
+    return found
+
+
+def _judge_costs(store: Store, *, since: datetime, until: datetime) -> dict[str, Decimal]:
+    rows = store.query("judge_costs", since=since, until=until).to_pylist()
+    return {row["use_case"]: row["cost_usd"] for row in rows if row["cost_usd"] is not None}
+
+
+def _propose(item: Slice, view: View) -> Proposal | None:
     """The model to propose: the best that was tried, unless it is too weak, else the most promising that was not."""
     scope = item.scope
     wanted = view.policy.shadow.candidates.get(scope.request_model, ())
     rungs = ladder(tokens_of(item.traffic), scope.provider, scope.request_model, now=view.now, wanted=wanted)
     models = tried(scope, view.scored, rho=view.rho, alpha=view.alpha, seed=view.seed)
+    models = with_judged(models, scope, view.judged)
     best = next((model for model in models if not model.too_weak and model.cheaper), None)
     if best is not None:
-        return _Proposal(item, best.target, rungs, models)
+        return Proposal(item, best.target, rungs, models)
     untried = [rung for rung in rungs if all(rung.model != model.target for model in models)]
     being_tried = [rung for rung in untried if rung.model in wanted]
     rung = proposed(being_tried or untried, scope.provider, scope.request_model, now=view.now)
-    return None if rung is None else _Proposal(item, rung.model, rungs, models)
+    return None if rung is None else Proposal(item, rung.model, rungs, models)
 
 
 def _recommendation(
-    proposal: _Proposal,
+    proposal: Proposal,
     place: int,
     outcome: Outcome,
     traffic: Traffic,
     selection: Selection | None,
-    view: _View,
+    view: View,
+    by_people: frozenset[str],
+    beside: StrongShare | None,
 ) -> Recommendation:
     item, scope, evidence, now = proposal.slice, proposal.slice.scope, proposal.evidence, view.now
-    certified = selection is not None and proposal.id in selection.members
+    selected = selection is not None and proposal.id in selection.members
+    certified = selected or proposal.id in by_people
+    # What people certify, they certify for all the calls.
+    in_part = selected and proposal.id not in by_people
+    share = selection.shares[proposal.id] if selection is not None and in_part else 1.0
     months = _MONTH_DAYS / view.window_days if view.window_days >= 1.0 else None
     shadowed = view.shadows.between(scope, proposal.target)
     spent = evaluation_cost(
@@ -199,13 +201,19 @@ def _recommendation(
         view.scored.between(scope, proposal.target),
         view.scoring,
         since_ns=int(view.since.timestamp() * 1e9),
+        judge_calls_usd=view.judge_costs.get(scope.label),
     )
-    saving = outcome.saving(place, item.rows)
+    in_cascade = proposal.way == CASCADE
+    saving = _part(outcome.saving(place, item.rows), share)
+    if in_cascade and beside is None:
+        saving = NotEnoughData(len(shadowed), ENOUGH, "conversations with shadow calls whose answers were checked")
     state = _evidence_state(evidence, saving, certified=certified)
-    needed = _needed(proposal, view, certified=certified)
+    needed = needed_for(proposal, view, certified=certified)
     certificate: Certificate | NotEnoughData = NotEnoughData(0, 1, "pairs scored on both sides by the same evaluation")
     if evidence is not None:
         certificate = evidence.certificate
+    if in_cascade and selection is not None:
+        certificate = selection.certificates[proposal.id]
     predicted: Prediction | NotEnoughData = NotEnoughData(0, ENOUGH, "scored pairs")
     if evidence is not None and evidence.n >= ENOUGH:
         predicted = prediction(outcome, traffic, shadowed, as_of=now, rule=place, from_model=scope.request_model)
@@ -216,6 +224,10 @@ def _recommendation(
         id=proposal.id,
         scope=scope,
         target=proposal.target,
+        seed=view.seed,
+        rule_kind="cascade" if in_cascade else "route",
+        strong_share=None if beside is None else beside.value,
+        share=share,
         state=state,
         evidence_state=state,
         calls=item.calls,
@@ -225,24 +237,30 @@ def _recommendation(
         monthly_calls=None if months is None else item.calls * months,
         monthly_spend_usd=None if months is None else item.spend_usd * Decimal(str(round(months, 6))),
         monthly_saving=_monthly(saving, months, view.window_days),
-        saving_share=outcome.saving_share(place, item.rows),
+        saving_share=_part(outcome.saving_share(place, item.rows), share),
         evaluation_cost_usd=spent.usd,
         certificate=certificate,
-        policy_certificate=selection.retention if selection is not None and certified else None,
+        policy_certificate=selection.retention if selection is not None and selected else None,
         needed=needed,
-        latency=latency_change(shadowed, seed=view.seed, level=_LEVEL),
+        latency=latency_change(
+            followed(with_verdicts(shadowed, STANDARD_CHECKS), STANDARD_CHECKS) if in_cascade else shadowed,
+            seed=view.seed,
+            level=_LEVEL,
+        ),
         compatibility=compatibility(item.traffic, scope.provider, scope.request_model, proposal.target, now=now),
         assumptions=(
             *(() if months is None else (f"a month is 30 days like the last {view.window_days:.3g}",)),
             *assumptions_of((), moved, pricing),
             "scores and token counts come from calls that can be shadowed, which leaves out calls with tools",
+            *((f"which {share:.0%} of the calls move is drawn at random, by conversation",) if share < 1.0 else ()),
+            *(in_words(evidence.judged) if evidence is not None and evidence.judged is not None else ()),
             *spent.uncounted,
         ),
         missing=(
-            *_missing(proposal, needed, selection, len(shadowed), state),
+            *missing(proposal, needed, selection, len(shadowed), state),
             *((f"the saving is not known: {saving.describe()}",) if isinstance(saving, NotEnoughData) else ()),
         ),
-        alternatives=_alternatives(proposal),
+        alternatives=alternatives(proposal),
         pair_count=0 if evidence is None else evidence.n,
         evaluation=None if evidence is None else evidence.scored.evaluation,
         evaluation_source=None if evidence is None else evidence.scored.source,
@@ -254,9 +272,15 @@ def _recommendation(
         priced_share=item.traffic.count(item.traffic.priced) / item.calls,
         candidates=len(models_to_try(scope.provider, scope.request_model, now=now)),
         tokens=None if direct is None else _token_use(direct.ratios),
+        judged=None if evidence is None else evidence.judged,
         why_now=why_now(scope, proposal.target, state, since=view.since, now=now),
         expires_at=expires_at(scope, proposal.target, now=now),
     )
+
+
+def _part(saving: Estimate | NotEnoughData, share: float) -> Estimate | NotEnoughData:
+    """What moving a random share of the calls saves, in expectation."""
+    return saving.scaled(share) if isinstance(saving, Estimate) and share < 1.0 else saving
 
 
 def _token_use(ratios: TokenRatios) -> TokenUse:
@@ -278,114 +302,6 @@ def _evidence_state(evidence: Tried | None, saving: Estimate | NotEnoughData, *,
     if evidence is None or evidence.n < ENOUGH or evidence.certificate.value is None:
         return "unproven"
     return "candidate" if evidence.certificate.value >= evidence.certificate.rho else "unproven"
-
-
-def _needed(proposal: _Proposal, view: _View, *, certified: bool) -> Needed:
-    """The plan that certifies it, at the present traffic and sampling rate."""
-    item, evidence = proposal.slice, proposal.evidence
-    candidates = view.policy.shadow.candidates.get(item.scope.request_model, ())
-    sample = view.policy.shadow.sample / len(candidates) if proposal.target in candidates else 0.0
-    if certified:
-        return Needed(0, Decimal(0), 0.0, sample)
-    if evidence is None or not len(evidence.rows):
-        forecast = _at_equal_quality(view.rho, view.alpha)
-    else:
-        pairs, rows = view.scored.pairs, evidence.rows
-        forecast = plan(
-            pairs.weak_score[rows],
-            pairs.strong_score[rows],
-            rho=view.rho,
-            alpha=view.alpha,
-            weight=pairs.weight[rows],
-            cluster=pairs.block[rows],
-            calls_per_day=0.0,
-            sample=0.0,
-            usd_per_pair=None,
-            seed=view.seed,
-        )
-    more = forecast.pairs
-    if isinstance(more, NotEnoughData):
-        return Needed(None, None, None, sample, chance=forecast.chance)
-    price_ratio = next((rung.price_ratio for rung in proposal.rungs if rung.model == proposal.target), None)
-    cost_usd = None
-    if price_ratio is not None:
-        per_call = item.spend_usd / max(item.traffic.count(item.traffic.priced), 1)
-        cost_usd = (per_call * int(more.value) * Decimal(str(price_ratio))).quantize(Decimal("1e-6"))
-    a_day = item.calls / view.window_days * sample
-    return Needed(
-        pairs=int(more.value),
-        cost_usd=cost_usd,
-        days=more.value / a_day if a_day > 0.0 else None,
-        sample=sample,
-        pairs_low=int(more.low),
-        pairs_high=int(more.high) if math.isfinite(more.high) else None,
-        chance=forecast.chance,
-    )
-
-
-@lru_cache(maxsize=16)
-def _at_equal_quality(rho: float, alpha: float) -> Plan:
-    """What certification takes before any pair has been scored."""
-    return plan([], [], rho=rho, alpha=alpha, calls_per_day=0.0, sample=0.0, usd_per_pair=None, seed=0)
-
-
-def _missing(
-    proposal: _Proposal, needed: Needed, selection: Selection | None, shadow_calls: int, state: State
-) -> tuple[str, ...]:
-    """What keeps a recommendation from being certified, in words."""
-    if state == "certified":
-        return ()
-    scope, evidence = proposal.slice.scope, proposal.evidence
-    lines: list[str] = []
-    scored = 0 if evidence is None else evidence.n
-    if needed.pairs is None:
-        value = None if evidence is None else evidence.certificate.value
-        lines.append(
-            "at the quality seen so far it will not be certified"
-            if value is None
-            else f"at the quality seen so far, {value:.1%} kept, it will not be certified"
-        )
-    elif needed.pairs:
-        rate = "at equal quality" if scored < ENOUGH else "at the rates seen so far"
-        most = "no end" if needed.pairs_high is None else f"{needed.pairs_high:,}"
-        span = "" if needed.pairs_low is None else f" ({needed.pairs_low:,} to {most})"
-        lines.append(f"about {needed.pairs:,} more scored pairs{span}, {rate}")
-    if needed.sample == 0.0:
-        lines.append(
-            f"no call is shadowed by {proposal.target}: name it in the policy's [shadow.candidates] for "
-            f"{scope.request_model}"
-        )
-    if shadow_calls > scored:
-        lines.append(
-            f"{shadow_calls - scored:,} of {shadow_calls:,} shadowed calls have no score for both answers: register a "
-            f'check with @tierwise.check("{scope.label}")'
-        )
-    if evidence is not None and evidence.scored.source == "structural":
-        lines.append("only structural checks so far, which see a part of the errors: a check or people must score")
-    elif evidence is not None and evidence.scored.source not in CERTIFYING:
-        lines.append("a judge is not trusted alone: people must score some of the pairs too")
-    if selection is not None and proposal.id in selection.rejected and not lines:
-        lines.append(selection.rejected[proposal.id])
-    return tuple(lines)
-
-
-def _alternatives(proposal: _Proposal) -> tuple[Alternative, ...]:
-    ratios = {rung.model: rung.price_ratio for rung in proposal.rungs}
-    found: list[Alternative] = []
-    for model in proposal.tried:
-        if model.target != proposal.target:
-            why = (
-                f"too weak: {model.certificate.describe()}"
-                if model.too_weak
-                else ("saves less" if model.cheaper else "costs no less")
-            )
-            found.append(Alternative(model.target, ratios.get(model.target), model.n, model.certificate, why))
-    known = {proposal.target, *(item.target for item in found)}
-    for rung in proposal.rungs:
-        if rung.model not in known and len(found) < _MOST_ALTERNATIVES:
-            unseen = NotEnoughData(0, 1, "pairs scored on both sides by the same evaluation")
-            found.append(Alternative(rung.model, rung.price_ratio, 0, unseen, "not tried"))
-    return tuple(found)
 
 
 def _with_decisions(

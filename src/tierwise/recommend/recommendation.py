@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from tierwise.errors import StoreError
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.retention import Certificate
+from tierwise.recommend.stored_values import UNRECORDED, content_hash, decode, encode_fields, register
+from tierwise.routing.escalation import DEFAULT_CHECKS
 from tierwise.routing.policy import Rule, When
 from tierwise.savings.latency import LatencyChange
 from tierwise.savings.predict import Prediction
 
 State = Literal["unproven", "candidate", "certified", "enforced", "rolled_back", "dismissed", "snoozed"]
+RETENTION = 0.95
+"""Share of quality that a rule without a certificate of its own is held to."""
+MAX_FAILURE_RATE = 0.05
+"""Share of its calls that a rule's target may fail before the rule goes."""
 DECIDED = frozenset({"enforced", "rolled_back", "dismissed", "snoozed"})
 """States that a person set; evidence does not change them."""
-
-
-_UNRECORDED = NotEnoughData(0, 1, "recommendations worked out since this is recorded")
+DECISIONS = frozenset({"state", "snoozed_until", "decided_why"})
+"""Entries that people write, not evidence: no part of the content hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,10 @@ class Scope:
     provider: str
     request_model: str
     """What the callers ask for."""
+    members: tuple[str, ...] = ()
+    """The use cases that the calls themselves name, where people merged or split; empty: `use_case_id` alone."""
+    tenant: str | None = None
+    """Whose calls alone, of a use case that is split by tenant."""
 
     @property
     def label(self) -> str:
@@ -98,6 +106,37 @@ class TokenUse:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedEvidence:
+    """What a judge's scores, corrected by people, say about a candidate."""
+
+    judge: str
+    """Name of the evaluation."""
+    pairs: int
+    """Scored by the judge."""
+    counted: int
+    """Of these, those that came before the first pair that still waits for review: the certificate's."""
+    reviewed: int
+    """Decided by people, among those counted."""
+    skipped: int
+    """Looked at and not decided; they count neither way."""
+    waiting: int
+    """Drawn for review, and not decided."""
+    certificate: Certificate
+    strong_quality: Estimate | NotEnoughData
+    """Mean score by people, with the judge's help where the two agree (PPI++); at one look."""
+    weak_quality: Estimate | NotEnoughData
+    agreement: Estimate | NotEnoughData
+    """Between judge and people on the pairs drawn at random, as are `kappa` and `leniency`."""
+    kappa: Estimate | NotEnoughData
+    leniency: Estimate | NotEnoughData
+    """How much more the judge prefers the candidate than people do."""
+    position_advantage: Estimate | NotEnoughData
+    """How much better the judge likes an answer for being shown first."""
+    consistency: Estimate | NotEnoughData
+    """Share of pairs on which the judge says the same in both orders; the others are ties."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """Send these calls to that model, with what is known about it. No number stands without its interval and n."""
 
@@ -113,7 +152,7 @@ class Recommendation:
     """In the window, as billed."""
     window_days: float
     window_saving: Estimate | NotEnoughData
-    """USD if every call in the window had moved, before the cost of evaluation."""
+    """USD if `share` of the calls in the window had moved, before the cost of evaluation."""
     monthly_calls: float | None
     """Projected to 30 days, as are the two below; None below a day of traffic, which says nothing about a month."""
     monthly_spend_usd: Decimal | None
@@ -147,9 +186,18 @@ class Recommendation:
     snoozed_until: datetime | None = None
     decided_why: str | None = None
     """The reason given by who dismissed or snoozed it."""
+    seed: int | None = None
+    """Of every draw behind it."""
+    rule_kind: Literal["route", "cascade"] = "route"
+    """cascade: the requested model answers after the target where a structural check fails. Quality, time to answer and
+    saving are then those of both together."""
+    strong_share: float | None = None
+    """Of a cascade: how much of the requested model's cost is paid beside the target's."""
+    share: float = 1.0
+    """Of the calls in scope that move, in (0, 1]; below 1 where only a part is certified."""
     since: datetime | None = None
     """From when on calls count; they count until `as_of`."""
-    net_saving: Estimate | NotEnoughData = _UNRECORDED
+    net_saving: Estimate | NotEnoughData = UNRECORDED
     """USD in the window, after the cost of evaluation."""
     priced_share: float | None = None
     """Of the calls in scope; the others are in no amount."""
@@ -159,14 +207,15 @@ class Recommendation:
     """None where the target has no price."""
     why_now: tuple[str, ...] = ()
     """What has changed that makes this worth doing, in words."""
+    judged: JudgedEvidence | None = None
+    """Where a judge scored the pairs and people reviewed some: what the certificate rests on."""
     expires_at: datetime | None = None
     """From then on prices, traffic and evidence may have moved on: it is to be worked out again first."""
 
     @property
     def content_hash(self) -> str:
         """SHA-256 (hex) of what it says: the same until it is worked out again, whatever people decide about it."""
-        content = {name: value for name, value in self.to_dict().items() if name not in _DECISIONS}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return content_hash(self.to_dict(), without=DECISIONS)
 
     def is_stale(self, now: datetime) -> bool:
         """Whether it is to be worked out again before anybody acts on it; never once it is in force."""
@@ -180,7 +229,7 @@ class Recommendation:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; `from_dict` reads it back."""
-        return cast("dict[str, Any]", _encode(self))
+        return encode_fields(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Recommendation:
@@ -197,10 +246,10 @@ class Recommendation:
                 f"stored recommendation {content.get('id')!r} has no {missing[0]!r}; `tierwise recommend` works it out "
                 "again"
             )
-        values = {item.name: _decode(content[item.name]) for item in fields(cls) if item.name in content}
+        values = {item.name: decode(content[item.name]) for item in fields(cls) if item.name in content}
         for item in fields(cls):
             if item.name not in values and item.default is MISSING:
-                values[item.name] = _UNKNOWN.get(item.name, _UNRECORDED)
+                values[item.name] = _UNKNOWN.get(item.name, UNRECORDED)
         for name in ("spend_usd", "monthly_spend_usd", "evaluation_cost_usd"):
             values[name] = None if values[name] is None else Decimal(values[name])
         for name in ("as_of", "snoozed_until", "since", "expires_at"):
@@ -214,9 +263,14 @@ def recommendation_id(scope: Scope, target: str) -> str:
     return f"rec_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def to_rule(recommendation: Recommendation, *, share: float, holdout: float) -> Rule:
-    """The rule that carries out `recommendation`, with what it rests on in its evidence table."""
+def to_rule(recommendation: Recommendation, *, share: float | None, holdout: float) -> Rule:
+    """The rule that carries out `recommendation`, with what it rests on in its evidence table.
+
+    Args:
+        share: None: the one it proposes.
+    """
     scope = recommendation.scope
+    rho = recommendation.certificate.rho if isinstance(recommendation.certificate, Certificate) else RETENTION
     evidence: dict[str, Any] = {
         "recommendation": recommendation.id,
         "content_hash": recommendation.content_hash,
@@ -238,18 +292,26 @@ def to_rule(recommendation: Recommendation, *, share: float, holdout: float) -> 
         evidence |= recommendation.prediction.to_evidence()
     return Rule(
         id=recommendation.rule_id,
-        kind="route",
-        when=When(use_case=(scope.use_case_id,), request_model=(scope.request_model,), provider=(scope.provider,)),
+        kind=recommendation.rule_kind,
+        when=When(
+            use_case=scope.members or (scope.use_case_id,),
+            request_model=(scope.request_model,),
+            provider=(scope.provider,),
+            tenant=() if scope.tenant is None else (scope.tenant,),
+        ),
         to=recommendation.target,
-        share=share,
+        share=recommendation.share if share is None else share,
         holdout=holdout,
+        options={
+            "guard": {"min_retention": rho, "max_failure_rate": MAX_FAILURE_RATE},
+            **({"escalate": {"on": DEFAULT_CHECKS}} if recommendation.rule_kind == "cascade" else {}),
+        },
         # TOML has no null: what is not known is not written.
         evidence={name: value for name, value in evidence.items() if value is not None},
     )
 
 
 _ALWAYS_WRITTEN = ("id", "scope", "target", "as_of", "calls", "spend_usd", "window_days", "evaluation_cost_usd")
-_DECISIONS = frozenset({"state", "snoozed_until", "decided_why"})
 _UNKNOWN: dict[str, Any] = {
     "state": "unproven",
     "evidence_state": "unproven",
@@ -267,57 +329,11 @@ _UNKNOWN: dict[str, Any] = {
 }
 """What stands for an entry that was not written; estimates that were not are NotEnoughData."""
 
-_KINDS: dict[str, type[Any]] = {
-    "estimate": Estimate,
-    "not_enough_data": NotEnoughData,
-    "certificate": Certificate,
-    "latency_change": LatencyChange,
-    "prediction": Prediction,
+for _name, _kind in {
     "scope": Scope,
     "needed": Needed,
     "alternative": Alternative,
     "token_use": TokenUse,
-}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
-
-
-def _encode(value: Any) -> Any:
-    if type(value) in _NAMES or isinstance(value, Recommendation):
-        encoded = {item.name: _encode(getattr(value, item.name)) for item in fields(value)}
-        return encoded if isinstance(value, Recommendation) else {"kind": _NAMES[type(value)], **encoded}
-    if isinstance(value, tuple):
-        return [_encode(item) for item in cast("tuple[Any, ...]", value)]
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return None
-    return value
-
-
-_UNBOUNDED = frozenset({("certificate", "high"), ("estimate", "high")})
-_MONEY = frozenset({("needed", "cost_usd")})
-_TIMES = frozenset({("prediction", "as_of")})
-
-
-def _decode(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        content = dict(cast("Mapping[str, Any]", value))
-        kind = content.pop("kind")
-        for name, item in content.items():
-            decoded: Any = _decode(item)
-            if (kind, name) in _UNBOUNDED and decoded is None:
-                decoded = float("inf")
-            elif (kind, name) in _MONEY and decoded is not None:
-                decoded = Decimal(decoded)
-            elif (kind, name) in _TIMES:
-                decoded = datetime.fromisoformat(str(decoded))
-            content[name] = decoded
-        shape = fields(_KINDS[kind])
-        if any(item.name not in content and item.default is MISSING for item in shape):
-            return _UNRECORDED
-        return _KINDS[kind](**{item.name: content[item.name] for item in shape if item.name in content})
-    if isinstance(value, list):
-        return tuple(_decode(item) for item in cast("list[Any]", value))
-    return value
+    "judged_evidence": JudgedEvidence,
+}.items():
+    register(_name, _kind)

@@ -9,9 +9,11 @@ from decimal import Decimal
 import numpy as np
 
 from tierwise.evidence.estimate import ENOUGH
-from tierwise.evidence.portfolio import Selection, select
+from tierwise.evidence.portfolio import IN_TENTHS, Selection, select
 from tierwise.evidence.retention import Certificate, certify
-from tierwise.recommend.recommendation import Scope
+from tierwise.judges import JUDGE_OF
+from tierwise.recommend.recommendation import JudgedEvidence, Scope
+from tierwise.savings.follow_up import FollowUp, followed
 from tierwise.savings.pairs import Pairs
 from tierwise.savings.quality import Scored, scored_pairs
 from tierwise.savings.traffic import Indices, Traffic, row_groups
@@ -19,8 +21,14 @@ from tierwise.savings.traffic import Indices, Traffic, row_groups
 CERTIFYING = frozenset({"check", "human"})
 """Sources of scores that certify. Structural checks see only a part of the errors, and a judge is not trusted alone."""
 
+ALONE, CASCADE = "alone", "cascade"
+"""Ways to use a cheaper model: its answer as it is, or the requested model's after it where a check fails."""
+STANDARD_CHECKS = FollowUp()
+
 _CHOOSING_SHARE = 0.35
-_TEXT_OPERATIONS = frozenset({None, "", "chat", "text_completion", "generate_content"})
+_CHECKED_SHARE = 0.9
+"""Of a slice's pairs: from there on they say what a cascade would do; the others count as not sent on."""
+TEXT_OPERATIONS = frozenset({None, "", "chat", "text_completion", "generate_content"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,9 @@ def slices(traffic: Traffic, *, most: int) -> list[Slice]:
     for rows in row_groups(keys.astype(np.int64)):
         newest = rows[np.argmax(traffic.start_ns[rows])]
         use_case_id, spend = traffic.use_case_id[newest], traffic.total_usd(rows)
-        if not use_case_id or spend <= 0 or traffic.operation[newest] not in _TEXT_OPERATIONS:
+        # A judge stays the model it was chosen to be: what it says is held against people as it is.
+        is_judge = (traffic.use_case_name[newest] or "").startswith(JUDGE_OF)
+        if is_judge or not use_case_id or spend <= 0 or traffic.operation[newest] not in TEXT_OPERATIONS:
             continue
         scope = Scope(
             use_case_id=use_case_id,
@@ -90,6 +100,8 @@ class Tried:
     """Which of all pairs may certify it: those that were not used to choose it."""
     certificate: Certificate
     """On these pairs."""
+    judged: JudgedEvidence | None = None
+    """Where a judge scored the pairs and people reviewed some: the certificate is theirs then."""
 
     @property
     def n(self) -> int:
@@ -111,6 +123,7 @@ class PairIndex:
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
+        self._nothing = pairs.take(np.zeros(0, dtype=np.intp))
         self._rows: dict[tuple[str | None, ...], dict[str, Indices]] = {}
         columns = (pairs.provider, pairs.use_case_id, pairs.strong_model, pairs.weak_model)
         for rows in row_groups(np.stack([column.codes for column in columns], axis=1).astype(np.int64)):
@@ -123,7 +136,9 @@ class PairIndex:
 
     def between(self, scope: Scope, target: str) -> Pairs:
         """The pairs in `scope` with `target`."""
-        return self.pairs.take(self.of(scope).get(target, np.zeros(0, dtype=np.intp)))
+        rows = self.of(scope).get(target)
+        # Most use cases have been compared with nothing, and there may be thousands of them.
+        return self._nothing if rows is None else self.pairs.take(rows)
 
 
 def tried(scope: Scope, known: PairIndex, *, rho: float, alpha: float, seed: int) -> list[Tried]:
@@ -160,6 +175,7 @@ def _certificate(pairs: Pairs, rows: Indices, *, rho: float, alpha: float) -> Ce
         rho=rho,
         alpha=alpha,
         weight=pairs.weight[rows],
+        max_weight=pairs.max_weight[rows],
         cluster=pairs.block[rows],
     )
 
@@ -169,31 +185,43 @@ def certified_together(
 ) -> Selection | None:
     """The largest policy over the `chosen` (id, model) that is certified as a whole; None without usable pairs.
 
-    Pairs scored by a source that certifies, with a cost on both sides, take part in order of arrival. Those of use
-    cases with few pairs do too: left out until there are enough, they would come in before pairs that arrived later.
+    A rule's `share` is a random part of its calls, so a use case may move in tenths. Pairs scored by a source that
+    certifies, with a cost on both sides, take part in order of arrival. Those of use cases with few pairs do too: left
+    out until there are enough, they would come in before pairs that arrived later.
+
+    Where the structural checks looked at the cheap answers, the model takes part in both ways: the selection's
+    `candidates` say which.
     """
     names: list[str] = []
+    ways: list[str] = []
     rows: list[int] = []
+    checked = ~pairs.weak_failed_checks.equal(None)
     for name, item in chosen:
         if item.scored.source not in CERTIFYING:
             continue
         priced = item.rows[(pairs.strong_cost[item.rows] > 0.0) & np.isfinite(pairs.weak_cost[item.rows])]
-        names += [name] * len(priced)
-        rows += priced.tolist()
+        for way in (ALONE, CASCADE) if len(priced) and checked[priced].mean() >= _CHECKED_SHARE else (ALONE,):
+            names += [name] * len(priced)
+            ways += [way] * len(priced)
+            rows += priced.tolist()
     if not rows:
         return None
     arrival = np.argsort(pairs.scored_ns[rows], kind="stable")
-    at = np.array(rows)[arrival]
+    at, way = np.array(rows)[arrival], np.array(ways)[arrival]
+    in_cascade = followed(pairs, STANDARD_CHECKS)
     return select(
         np.array(names)[arrival],
-        pairs.weak_score[at],
+        np.where(way == CASCADE, in_cascade.weak_score[at], pairs.weak_score[at]),
         pairs.strong_score[at],
-        pairs.weak_cost[at],
+        np.where(way == CASCADE, in_cascade.weak_cost[at], pairs.weak_cost[at]),
         pairs.strong_cost[at],
         rho=rho,
         alpha=alpha,
         floor=floor,
+        shares=IN_TENTHS,
         seed=seed,
         weight=pairs.weight[at],
+        max_weight=pairs.max_weight[at],
         cluster=pairs.block[at],
+        candidate=way,
     )

@@ -7,35 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tierwise.evidence.drift import Monitor
 from tierwise.evidence.estimate import ENOUGH, NotEnoughData
+from tierwise.recommend.drift import Drift, drift, min_retention
 from tierwise.recommend.recommendation import Recommendation
+from tierwise.recommend.rule_life import rule_lives
 from tierwise.routing.policy import Policy, Rule, parse
-from tierwise.savings.assignment import match, scope_of
 from tierwise.savings.backtest import Comparison, Realised, compare, realised
-from tierwise.savings.pairs import Pairs, read_pairs
 from tierwise.savings.predict import from_evidence
-from tierwise.savings.quality import scored_pairs
 from tierwise.savings.traffic import read_traffic
 
 if TYPE_CHECKING:
     from tierwise.store import Store
-
-ALARM = 0.05
-"""Chance of a false alarm about a rule, over its whole life."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """Evidence from later pairs that a rule no longer keeps the quality."""
-
-    e_value: float
-    alarm: bool
-    """The e-value has reached 1 / 0.05: the rule is to be rolled back."""
-    min_retention: float
-    conversations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +46,19 @@ def verify(store: Store, *, now: datetime, since: datetime | None = None, seed: 
         since: aware; looks no further back than this.
     """
     history = store.policy_history()
-    policies = [(record, parse(record.text)) for record in reversed(history)]
-    in_force = policies[-1][1] if policies else Policy()
+    in_force = parse(history[0].text) if history else Policy()
     approved = {str(item["id"]): item for item in store.recommendations()}
-    latest: dict[str, tuple[Rule, datetime]] = {}
-    for record, policy in policies:
-        for rule in policy.rules:
-            if rule.to is None:
-                continue
-            # Evidence counts from when the target was last changed; a new share goes on with the same rule.
-            _, began = latest.get(rule.id, (rule, record.created_at))
-            before = latest.get(rule.id)
-            restarted = before is not None and before[0].to != rule.to
-            latest[rule.id] = (rule, record.created_at if restarted else began)
     found = [
         _verification(
-            store, rule, began if since is None else max(began, since), in_force, approved, now=now, seed=seed
+            store,
+            life.rule,
+            life.began if since is None else max(life.began, since),
+            in_force,
+            approved,
+            now=now,
+            seed=seed,
         )
-        for rule, began in latest.values()
+        for life in rule_lives(history).values()
     ]
     return sorted(found, key=lambda item: (item.share is None, item.since, item.rule_id))
 
@@ -104,7 +81,7 @@ def _verification(
     )
     predicted = from_evidence(rule.evidence)
     comparison = None if predicted is None else compare(predicted, measured)
-    drift = _drift(rule, read_pairs(store.query("pairs", since=since, until=now)))
+    found = drift(store, rule, since=since, until=now)
     present = policy.rule(rule.id)
     recommendation = rule.evidence.get("recommendation")
     return Verification(
@@ -115,8 +92,8 @@ def _verification(
         since=since,
         realised=measured,
         comparison=comparison,
-        drift=drift,
-        concerns=(*_concerns(rule, measured, comparison, drift), *_tampering(rule, approved)),
+        drift=found,
+        concerns=(*_concerns(rule, measured, comparison, found), *_tampering(rule, approved)),
     )
 
 
@@ -130,41 +107,17 @@ def _tampering(rule: Rule, approved: Mapping[str, Mapping[str, Any]]) -> tuple[s
     return (f"the stored recommendation {stored['id']} is not the one that was approved with this rule",)
 
 
-def _drift(rule: Rule, pairs: Pairs) -> Drift | NotEnoughData:
-    matched = match(Policy(mode="enforce", rules=(rule,)), scope_of(pairs))
-    scored = scored_pairs(pairs.take((matched.rule == 0) & matched.target.same_as(pairs.weak_model)))
-    if scored is None:
-        return NotEnoughData(0, 1, "pairs scored since the rule is in force")
-    later = scored.pairs
-    min_retention = _min_retention(rule)
-    size = np.bincount(later.block, minlength=later.blocks)
-    # One step a conversation, in order of its first pair: the pairs inside one depend on each other.
-    order = np.argsort([later.start_ns[later.block == block].min() for block in range(later.blocks)], kind="stable")
-    weak, strong = (
-        (np.bincount(later.block, score, minlength=later.blocks) / size)[order]
-        for score in (later.weak_score, later.strong_score)
-    )
-    monitor = Monitor(rho_min=min_retention, alpha=ALARM)
-    monitor.update(weak, strong)
-    return Drift(monitor.e_value, monitor.crossed, min_retention, later.blocks)
-
-
-def _min_retention(rule: Rule) -> float:
-    """The share of quality the rule is to keep."""
-    return rule.guard.min_retention if rule.guard is not None and rule.guard.min_retention else 0.95
-
-
 def _concerns(
-    rule: Rule, measured: Realised, comparison: Comparison | None, drift: Drift | NotEnoughData
+    rule: Rule, measured: Realised, comparison: Comparison | None, later: Drift | NotEnoughData
 ) -> tuple[str, ...]:
     lines: list[str] = []
-    if isinstance(drift, Drift) and drift.alarm:
-        lines.append(f"later pairs show less than {drift.min_retention:.0%} of the quality kept: roll the rule back")
+    if isinstance(later, Drift) and later.alarm:
+        lines.append(f"{later.describe()}: roll the rule back")
     limit = rule.guard.max_failure_rate if rule.guard is not None else None
     rate = measured.failure_rate
     if limit is not None and rate is not None and measured.n_treated >= ENOUGH and rate > limit:
         lines.append(f"{rate:.1%} of its calls failed or fell back, above the guard of {limit:.1%}")
-    quality, floor = measured.quality, _min_retention(rule)
+    quality, floor = measured.quality, min_retention(rule)
     allowed = 0.0 if quality.kept_mean is None else (1.0 - floor) * quality.kept_mean
     if not isinstance(quality.change, NotEnoughData) and quality.change.high < -allowed:
         lines.append(f"less than {floor:.0%} of the score is kept: {quality.change.describe()}")

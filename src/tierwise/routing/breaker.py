@@ -10,10 +10,13 @@ from collections.abc import Callable
 FAILURES = 5
 WINDOW_S = 60.0
 PAUSE_S = 300.0
+MAX_FAILURE_RATE = 0.2
+"""Of calls that a rule without a limit of its own sent to its target, from the first of these failures to the last."""
 
 
 class Breaker:
-    """Counts target failures by rule; `failures` of them within `window_s` suspend the rule for `pause_s`.
+    """Counts target failures by rule; `failures` of them within `window_s` suspend the rule for `pause_s`, if they are
+    too large a share of the calls made meanwhile: a busy rule fails now and then.
 
     After the pause the rule is tried again with a clean count. Safe to use from several threads.
     """
@@ -31,16 +34,33 @@ class Breaker:
         self._pause_s = pause_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._failed_at: dict[str, deque[float]] = {}
+        self._answers: dict[str, int] = {}
+        """How often each rule's target has answered."""
+        self._failed: dict[str, deque[tuple[float, int]]] = {}
+        """When each rule's target failed, and how often it had answered by then."""
         self._resumes_at: dict[str, float] = {}
 
-    def note_failure(self, rule_id: str) -> bool:
-        """Count one failure of the rule's target; whether this one suspends the rule."""
+    def note_answer(self, rule_id: str) -> None:
+        """Count one answer of the rule's target."""
+        with self._lock:
+            self._answers[rule_id] = self._answers.get(rule_id, 0) + 1
+
+    def note_failure(self, rule_id: str, max_failure_rate: float | None = None) -> bool:
+        """Count one failure of the rule's target; whether this one suspends the rule.
+
+        Args:
+            max_failure_rate: the rule's own limit, in [0, 1]; None: `MAX_FAILURE_RATE`.
+        """
+        limit = MAX_FAILURE_RATE if max_failure_rate is None else max_failure_rate
         now = self._clock()
         with self._lock:
-            recent = self._failed_at.setdefault(rule_id, deque(maxlen=self._failures))
-            recent.append(now)
-            if len(recent) < self._failures or now - recent[0] > self._window_s:
+            answers = self._answers.get(rule_id, 0)
+            recent = self._failed.setdefault(rule_id, deque(maxlen=self._failures))
+            recent.append((now, answers))
+            since, answers_then = recent[0]
+            if len(recent) < self._failures or now - since > self._window_s:
+                return False
+            if len(recent) <= limit * (len(recent) + answers - answers_then):
                 return False
             recent.clear()
             self._resumes_at[rule_id] = now + self._pause_s

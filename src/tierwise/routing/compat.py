@@ -7,6 +7,7 @@ to one that silently ignores a parameter costs an answer.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 from tierwise.call import Request
 from tierwise.routing.capabilities import Capability, candidates, is_snapshot, lookup, region_of
 from tierwise.routing.contents import Contents, contents_of
+from tierwise.routing.deployments import Deployments
 from tierwise.routing.parameters import (
     ADAPTATIONS,
     NESTED_PARAMETERS,
@@ -63,6 +65,7 @@ def check(
     trusted: bool = False,
     snapshot_named: bool = False,
     same_conversation: Callable[[], bool] | None = None,
+    deployments: Deployments | None = None,
     now_s: float | None = None,
 ) -> str | None:
     """Why `request` may not be sent to `target`, in words; None when it may.
@@ -72,6 +75,7 @@ def check(
             checked.
         snapshot_named: the rule names the requested model, so a dated snapshot may be moved.
         same_conversation: asked when the request carries state of a model: whether that is the model which will answer.
+        deployments: under which names models are deployed at this provider; None: nothing is known of any.
         now_s: Unix time, for retirement dates; by default now.
     """
     capability = lookup(request.provider, target)
@@ -83,6 +87,8 @@ def check(
     state = _state(body, contents)
     if state is not None and not (same_conversation is not None and same_conversation()):
         return state
+    if (deployments or Deployments()).name_of(request.provider, target) is None and not trusted:
+        return f"no deployment of {target} at {request.provider} is named in the policy's [deployments]"
     if region_of(request.model) != region_of(target):
         return f"{target} is served in another region than {request.model}"
     if capability is None:
@@ -229,6 +235,27 @@ def _nested_parameters(case: Case) -> str | None:
     return None
 
 
+_BETAS: Mapping[str, str | None] = {
+    "extended-cache-ttl": None,
+    "pdfs": "pdf",
+    "prompt-caching": None,
+    "structured-outputs": "structured_output",
+}
+"""Name of a beta without its date → the feature it stands for; None: every model has it."""
+_BETA_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+def _betas(case: Case) -> str | None:
+    for beta in case.request.betas:
+        name = _BETA_DATE.sub("", beta)
+        feature = _BETAS.get(name)
+        if name not in _BETAS:
+            return f"beta {beta} is not one that tierwise knows to be safe"
+        if feature is not None and not case.can(feature):
+            return f"{case.target_name} does not do what beta {beta} is for"
+    return None
+
+
 def _reasoning_output(case: Case) -> str | None:
     include = case.body.get("include")
     wants_items = isinstance(include, list | tuple) and "reasoning.encrypted_content" in include
@@ -322,6 +349,7 @@ CHECKS: tuple[Callable[[Case], str | None], ...] = (
     _effort,
     _thinking,
     _nested_parameters,
+    _betas,
     _reasoning_output,
     _structured_output,
     _tools,
@@ -333,15 +361,18 @@ CHECKS: tuple[Callable[[Case], str | None], ...] = (
 )
 
 
-def adapt(body: Mapping[str, Any], target: str, *, provider: str = "openai") -> dict[str, Any]:
+def adapt(
+    body: Mapping[str, Any], target: str, *, provider: str = "openai", deployment: str | None = None
+) -> dict[str, Any]:
     """`body` with `target` as its model, and the parameters that mean the same there under the names it takes.
 
     A new mapping; `body` and what it holds stay as they are. Only Chat Completions has parameters with two names.
 
     Args:
         provider: `gen_ai.provider.name` that knows `target` by this name.
+        deployment: the name under which `target` is deployed there, to ask for in its place; None: its own.
     """
-    adapted = {**body, "model": target}
+    adapted = {**body, "model": deployment or target}
     capability = lookup(provider, target)
     if capability is not None and "chat_completions" in capability.apis and "messages" in body:
         for old, new, applies in ADAPTATIONS:

@@ -124,6 +124,11 @@ def contents_of(request: Request) -> Contents:
 
 
 def _read_message(message: Any, found: Contents) -> None:
+    if type(message) is dict and type(role := message.get("role")) is str and "audio" not in message:
+        # Nearly every message of nearly every request, and long conversations have many.
+        found.roles.append(role)
+        _read_content(message.get("content"), found)
+        return
     role, kind = _member(message, "role"), _member(message, "type")
     if role is not None:
         found.roles.append(str(role))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-from tierwise.call import Decision, Request
+from tierwise.call import Decision, Escalation, Request
 from tierwise.routing import compat
 from tierwise.routing.contents import first_user_text
+from tierwise.routing.escalation import why_skipped
 from tierwise.routing.policy import Policy
 from tierwise.routing.rule import Rule
 from tierwise.routing.rules import rule_kind
@@ -52,9 +54,11 @@ def decide(
     if rule is None:
         return Decision(request.model, request.model, policy.version, reason="no rule matches")
 
-    target = rule_kind(rule.kind).target(rule, request)
+    kind = rule_kind(rule.kind)
+    target = kind.target(rule, request)
+    skipped = why_skipped(rule, request)
     if target is None:
-        return _stay(request, policy, rule, "the rule keeps this call on its model")
+        return _stay(request, policy, rule, skipped or "the rule keeps this call on its model")
     if target == request.model:
         return _stay(request, policy, rule, f"the call asks for {target} already")
     if rule.id in suspended:
@@ -63,18 +67,31 @@ def decide(
     key = sticky_key(rule, request)
     position = draw() if key is None else hash_position(key, rule.id)
     arm, propensity = assign(position, share=rule.share, holdout=rule.holdout)
-    sends = target if arm in ("canary", "treated") else request.model
+    is_treated = arm in ("canary", "treated")
+
+    def refusal(model: str) -> str | None:
+        return compat.check(
+            request,
+            model,
+            trusted=rule.allow_unknown_target,
+            snapshot_named=request.model in rule.when.request_model,
+            same_conversation=lambda: (
+                (known_conversations or {}).get(conversation_key(request)) == (model if is_treated else request.model)
+            ),
+            deployments=policy.deployments,
+        )
+
     # Whether the call may go to the target is asked for every arm, control and holdout too: otherwise the treated calls
     # would be those that are easy to move, and their quality and cost would not compare.
-    refusal = compat.check(
-        request,
-        target,
-        trusted=rule.allow_unknown_target,
-        snapshot_named=request.model in rule.when.request_model,
-        same_conversation=lambda: (known_conversations or {}).get(conversation_key(request)) == sends,
-    )
-    if refusal is not None:
-        return _stay(request, policy, rule, f"not sent to {target}: {refusal}", refused=True)
+    why_not = refusal(target)
+    escalation = kind.escalation(rule, request)
+    if escalation is not None:
+        if (unfit := _cannot_be_checked(request)) is not None:
+            return _stay(request, policy, rule, f"not sent to {target}: {unfit}", refused=True)
+        target, escalation, why_not = _ladder(target, escalation, why_not, refusal)
+    if why_not is not None and (escalation is None or not escalation.models):
+        return _stay(request, policy, rule, f"not sent to {target}: {why_not}", refused=True)
+    sends = target if is_treated else request.model
     if mode == "shadow":
         if sends == request.model:
             return _stay(request, policy, rule, f"in shadow mode; {_WHY[arm]}")
@@ -86,6 +103,7 @@ def decide(
             decision="would_route",
             reason=f"in shadow mode; in force it would go to {target}",
         )
+    reason = _WHY[arm] if sends == request.model else f"sent to {target} by rule {rule.id}"
     return Decision(
         requested_model=request.model,
         sent_model=sends,
@@ -94,8 +112,40 @@ def decide(
         arm=arm,
         decision="unchanged" if sends == request.model else "routed",
         propensity=propensity,
-        reason=_WHY[arm] if sends == request.model else f"sent to {target} by rule {rule.id}",
+        reason="; ".join(filter(None, (reason, skipped, why_not))),
+        escalation=escalation if is_treated else None,
     )
+
+
+def _ladder(
+    target: str, escalation: Escalation, why_not: str | None, refusal: Callable[[str], str | None]
+) -> tuple[str, Escalation, str | None]:
+    """First model, what follows it, and why others were skipped, where `target` or those in between cannot serve it.
+
+    An escalation without models: nothing but the requested model can.
+    """
+    *between, requested = escalation.models
+    skipped = [] if why_not is None else [f"not sent to {target}: {why_not}"]
+    able = [target] if why_not is None else []
+    for model in between:
+        if (reason := refusal(model)) is None:
+            able.append(model)
+        else:
+            skipped.append(f"not sent to {model}: {reason}")
+    if not able:
+        return target, replace(escalation, models=()), why_not
+    return able[0], replace(escalation, models=(*able[1:], requested)), "; ".join(skipped) or None
+
+
+def _cannot_be_checked(request: Request) -> str | None:
+    """Why an answer cannot be looked at before it is handed out, in words; None when it can."""
+    if request.body.get("background") is True:
+        return "it runs in the background, and its answer comes later"
+    if request.body.get("n") not in (None, 1):
+        return "it asks for several answers, and checks look at one"
+    if request.stream and request.provider == "aws.bedrock":
+        return "its stream is not one of server-sent events"
+    return None
 
 
 _WHY: Mapping[Arm, str] = {

@@ -171,6 +171,24 @@ def with_version(text: str, version: int) -> str:
     return f"{text[: span.value_start]}{version}{text[span.value_end :]}"
 
 
+def with_rule_key(text: str, place: int, key: str, value: str) -> str:
+    """`text` with `key` of its rule at `place` set to `value`, every comment and blank kept.
+
+    Args:
+        place: of the rule in the file, from 0.
+        value: as TOML.
+    """
+    spans = key_spans(text)
+    if (span := spans.get(("rule", place, key))) is not None:
+        return f"{text[: span.value_start]}{value}{text[span.value_end :]}"
+    rule = spans[("rule", place)]
+    if text.startswith("[[", rule.value_start):
+        line_end = text.find("\n", rule.value_end)
+        line_end = len(text) if line_end < 0 else line_end
+        return f"{text[:line_end]}\n{key} = {value}{text[line_end:]}"
+    return f"{text[: rule.value_start + 1]} {key} = {value}, {text[rule.value_start + 1 :]}"
+
+
 class TableReader:
     """One TOML table, read key by key; every complaint names file, line, value and way out.
 

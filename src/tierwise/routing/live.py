@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -37,7 +38,7 @@ class Router:
     """Answers, for each call, which model to send.
 
     Args:
-        settings: `policy`, `mode`, `policy_poll_s` and `token` are read.
+        settings: `policy`, `policy_key`, `mode`, `policy_poll_s` and `token` are read.
         policy: a fixed policy in place of the one at `settings.policy`.
         rng: draws of rules that are not sticky, and of shadow calls.
         breaker: counts the failures of targets.
@@ -63,7 +64,7 @@ class Router:
         self._estimate = estimate
         self._source: PolicySource | None = None
         if policy is None and settings.policy is not None and settings.mode != "off":
-            self._source = policy_source(settings.policy, token=settings.token)
+            self._source = policy_source(settings.policy, token=settings.token, key=settings.policy_key)
         self._conversations = KnownConversations()
         self._unavailable = False
         self._stopped = threading.Event()
@@ -157,7 +158,7 @@ class Router:
         if policy is None:
             return Decision(request.model, request.model, reason="no policy")
         decision = decide(
-            request,
+            _by_model(request, policy),
             policy,
             mode=self.mode,
             draw=self._rng.random,
@@ -168,22 +169,34 @@ class Router:
             self._conversations.note(conversation_key(request), decision.sent_model)
         return decision
 
+    def note_answer(self, request: Request, model: str) -> None:
+        """Note that `model`, another than the one decided on, answered: the conversation is on it now."""
+        self._conversations.note(conversation_key(request), model)
+
     def shadow(self, request: Request, decision: Decision) -> ShadowDraw | None:
         """The shadow call to make beside a call that was answered, within sample, budget and side effects."""
         policy = self._policy
         if policy is None or self.mode == "off":
             return None
+        request = _by_model(request, policy)
         return draw_shadow(request, decision, policy, budget=self._budget, rng=self._rng, estimate=self._estimate)
 
     def spent(self, cost_usd: Decimal | None, draw: ShadowDraw | None = None) -> None:
         """Book what a shadow call cost in USD; None when that is not known."""
         self._budget.settle(cost_usd, draw)
 
+    def note_success(self, decision: Decision) -> None:
+        """Count an answer of the model that `decision` sent a call to."""
+        if decision.rule_id is not None:
+            self._breaker.note_answer(decision.rule_id)
+
     def note_failure(self, decision: Decision, error_type: str) -> None:
         """Count a failure of the model that `decision` sent a call to; enough of them suspend its rule for a while."""
         if decision.rule_id is None or decision.arm not in ("canary", "treated"):
             return
-        if self._breaker.note_failure(decision.rule_id):
+        rule = None if self._policy is None else self._policy.rule(decision.rule_id)
+        limit = None if rule is None or rule.guard is None else rule.guard.max_failure_rate
+        if self._breaker.note_failure(decision.rule_id, limit):
             logger.warning(
                 "Rule %s is suspended for a while: its target keeps failing (%s)", decision.rule_id, error_type
             )
@@ -194,6 +207,14 @@ class Router:
         self._conversations = KnownConversations()
         self._stopped = threading.Event()
         self._start_polling()
+
+
+def _by_model(request: Request, policy: Policy) -> Request:
+    """`request` under the name of the model it is for, where the policy knows that of the deployment it asks for."""
+    if not policy.deployments:
+        return request
+    model = policy.deployments.model_of(request.provider, request.model)
+    return request if model == request.model else replace(request, model=model)
 
 
 class KnownConversations:

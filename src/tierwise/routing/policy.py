@@ -7,6 +7,7 @@
     id = "invoice-extraction"
     kind = "route"                    # a module of tierwise.routing.rules
     when = { task_type = ["extraction"], request_model = ["claude-opus-5-5"], max_input_tokens = 8000 }
+    # when.attributes = { plan = ["free"] }, when.hours = "08:00-18:00", when.days, when.timezone
     to = "claude-haiku-5-5"
     share = 0.10
     sticky = "conversation"           # conversation | use_case | none
@@ -19,6 +20,9 @@
     daily_budget_usd = 5.0
     [shadow.candidates]
     "claude-opus-5-5" = ["claude-haiku-5-5"]
+
+    [deployments."azure.ai.openai"]   # model = the name it is deployed under
+    "gpt-6-luna" = "luna-prod"
 
 The first enabled rule that matches a call decides about it.
 """
@@ -34,9 +38,11 @@ from typing import Any, Literal, cast
 
 from tierwise.call import Request
 from tierwise.errors import PolicyError
+from tierwise.routing.deployments import Deployments, read_deployments
 from tierwise.routing.document import TableReader, load_toml
+from tierwise.routing.guard import Guard
 from tierwise.routing.index import RuleIndex
-from tierwise.routing.rule import Guard, Rule, ShadowPlan, Sticky, When
+from tierwise.routing.rule import Rule, ShadowPlan, Sticky, When
 from tierwise.routing.rules import known_kinds, rule_kind
 from tierwise.routing.toml_writer import Inline, to_toml
 from tierwise.settings import MODES, Mode
@@ -50,6 +56,7 @@ _STICKY = ("conversation", "use_case", "none")
 _RULE_KEYS = frozenset({"id", "kind", "when", "enabled", "evidence"})
 _LIST_MATCHERS = ("task_type", "use_case", "request_model", "tenant", "provider", "complexity")
 _NUMBER_MATCHERS = ("min_input_tokens", "max_input_tokens")
+_OTHER_MATCHERS = ("attributes", "hours", "days", "timezone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class Policy:
     mode: Mode = "shadow"
     rules: tuple[Rule, ...] = ()
     shadow: ShadowPlan = field(default_factory=ShadowPlan)
+    deployments: Deployments = field(default_factory=Deployments)
     content_hash: str = field(init=False, compare=False, default="")
     """SHA-256 (hex) of the canonical text without its version: two policies that say the same share it."""
     _index: RuleIndex = field(init=False, compare=False, repr=False)
@@ -82,7 +90,7 @@ class Policy:
         modes = {"off": "nothing is routed", "shadow": "rules are tried on paper only", "enforce": "rules are in force"}
         lines = [f"Version {self.version}, mode {self.mode}: {modes[self.mode]}."]
         lines += [f"{place}. {rule.id}: {rule.describe()}" for place, rule in enumerate(self.rules, start=1)]
-        return "\n".join([*lines, self.shadow.describe()])
+        return "\n".join([*lines, self.shadow.describe(), *self.deployments.describe()])
 
 
 def parse(text: str, *, origin: str = "policy.toml") -> Policy:
@@ -97,7 +105,7 @@ def parse(text: str, *, origin: str = "policy.toml") -> Policy:
     """
     values, spans = load_toml(text, origin=origin)
     document = TableReader(values, origin=origin, spans=spans)
-    document.only({"version", "mode", "rule", "shadow"})
+    document.only({"version", "mode", "rule", "shadow", "deployments"})
     rules: list[Rule] = []
     for table in document.tables("rule"):
         rule = _read_rule(table)
@@ -109,6 +117,7 @@ def parse(text: str, *, origin: str = "policy.toml") -> Policy:
         mode=cast("Mode", document.choice("mode", MODES, "shadow")),
         rules=tuple(rules),
         shadow=_read_shadow(document) if "shadow" in values else ShadowPlan(),
+        deployments=read_deployments(document.table("deployments", subject="[deployments]")),
     )
 
 
@@ -153,10 +162,21 @@ def _read_rule(table: TableReader) -> Rule:
 
 
 def _read_when(table: TableReader) -> When:
-    table.only({*_LIST_MATCHERS, *_NUMBER_MATCHERS}, what="matcher")
+    table.only({*_LIST_MATCHERS, *_NUMBER_MATCHERS, *_OTHER_MATCHERS}, what="matcher")
     matchers: dict[str, Any] = {name: table.texts(name) for name in _LIST_MATCHERS}
     matchers |= {name: table.whole(name) for name in _NUMBER_MATCHERS}
-    when = When(**matchers)
+    attributes = table.table("attributes")
+    matchers["attributes"] = {name: attributes.texts(name) for name in attributes.values}
+    matchers["hours"] = table.text("hours") if "hours" in table.values else None
+    matchers["days"] = table.texts("days")
+    if "timezone" in table.values:
+        matchers["timezone"] = table.text("timezone")
+        if matchers["hours"] is None and not matchers["days"]:
+            table.fail("has a timezone and neither hours nor days for it to be about", "timezone")
+    try:
+        when = When(**matchers)
+    except ValueError as error:
+        table.fail(f"cannot be used: {error}", next(name for name in ("hours", "days") if name in table.values))
     for name, allowed in (("task_type", TASKS), ("complexity", _COMPLEXITIES)):
         for value in getattr(when, name):
             if value not in allowed:
@@ -201,15 +221,21 @@ def _document(policy: Policy, *, with_version: bool) -> dict[str, Any]:
             "daily_budget_usd": policy.shadow.daily_budget_usd,
             "candidates": _sorted({model: list(models) for model, models in policy.shadow.candidates.items()}),
         }
+    if policy.deployments:
+        document["deployments"] = _sorted(policy.deployments.names)
     return document
 
 
 def _rule_table(rule: Rule) -> dict[str, Any]:
     when = {
         name: value
-        for name in (*_LIST_MATCHERS, *_NUMBER_MATCHERS)
+        for name in (*_LIST_MATCHERS, *_NUMBER_MATCHERS, "hours", "days")
         if (value := getattr(rule.when, name)) not in ((), None)
     }
+    if rule.when.attributes:
+        when["attributes"] = _sorted(rule.when.attributes)
+    if rule.when.window is not None and rule.when.timezone != "UTC":
+        when["timezone"] = rule.when.timezone
     table: dict[str, Any] = {"id": rule.id, "kind": rule.kind, "enabled": rule.enabled, "when": Inline(when)}
     takes = rule_kind(rule.kind).KEYS
     table |= {name: getattr(rule, name) for name in ("to", "share", "sticky", "holdout") if name in takes}
@@ -235,7 +261,7 @@ class Change:
     """One difference between two policies."""
 
     subject: str
-    """`mode`, `shadow` or a rule's id."""
+    """`mode`, `shadow`, `deployments` or a rule's id."""
     what: Literal["added", "removed", "changed", "moved"]
     field: str | None = None
     """The key that changed; None when the whole subject did."""
@@ -244,7 +270,7 @@ class Change:
 
     def describe(self) -> str:
         """The change in one plain sentence."""
-        name = self.subject if self.subject in ("mode", "shadow") else f'rule "{self.subject}"'
+        name = self.subject if self.subject in ("mode", "shadow", "deployments") else f'rule "{self.subject}"'
         match self.what:
             case "added":
                 return f"{name} is new: {self.after}"
@@ -283,6 +309,10 @@ def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
         before, after = getattr(old.shadow, name), getattr(new.shadow, name)
         if before != after:
             changes.append(Change("shadow", "changed", name, before, after))
+    for provider in dict.fromkeys([*old.deployments.names, *new.deployments.names]):
+        before, after = (policy.deployments.names.get(provider, {}) for policy in (old, new))
+        if before != after:
+            changes.append(Change("deployments", "changed", provider, dict(before), dict(after)))
     return tuple(changes)
 
 

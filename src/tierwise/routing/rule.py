@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
 from tierwise.call import Request
+from tierwise.routing.guard import Guard
 from tierwise.routing.rules import rule_kind
+from tierwise.routing.window import Window, window
 
 Sticky = Literal["conversation", "use_case", "none"]
 
@@ -29,6 +32,23 @@ class When:
     """Inclusive, against `Request.input_tokens_estimate`."""
     max_input_tokens: int | None = None
     """Inclusive, against `Request.input_tokens_estimate`."""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], hash=False)
+    """Of the `use_case` block the call is made in: each name must be declared there with one of its values."""
+    hours: str | None = None
+    """`08:00-18:00`, the end excluded; `22:00-06:00` is one night, which belongs to the day it begins on."""
+    days: tuple[str, ...] = ()
+    """mon, tue, wed, thu, fri, sat, sun."""
+    timezone: str = "UTC"
+    """IANA name; whose clock `hours` and `days` go by."""
+    window: Window | None = field(init=False, repr=False, compare=False, default=None)
+    """`hours`, `days` and `timezone` in one; None without the first two."""
+    is_plain: bool = field(init=False, repr=False, compare=False, default=True)
+    """Whether attributes and time are left open, as most rules do: these are then not looked at."""
+
+    def __post_init__(self) -> None:
+        if self.hours is not None or self.days:
+            object.__setattr__(self, "window", window(self.hours, self.days, self.timezone))
+        object.__setattr__(self, "is_plain", not self.attributes and self.window is None)
 
     def matches(self, request: Request) -> bool:
         """Whether `request` is one of the calls meant."""
@@ -45,7 +65,16 @@ class When:
             or (self.provider and request.provider not in self.provider)
             or (self.max_input_tokens is not None and request.input_tokens_estimate > self.max_input_tokens)
             or (self.min_input_tokens is not None and request.input_tokens_estimate < self.min_input_tokens)
+            or not (self.is_plain or self._declared_and_timed(request))
         )
+
+    def _declared_and_timed(self, request: Request) -> bool:
+        declared = request.attributes or {}
+        for name, values in self.attributes.items():
+            if declared.get(name) not in values:
+                return False
+        at_ns = time.time_ns() if request.at_ns is None else request.at_ns
+        return self.window is None or self.window.contains(at_ns)
 
     def describe(self) -> str:
         """The calls meant, in words: `extraction calls for claude-opus-5-5 of at most 8,000 input tokens`."""
@@ -65,21 +94,19 @@ class When:
         if self.max_input_tokens is not None:
             text += f" {'and' if self.min_input_tokens is not None else 'of'} at most "
             text += f"{self.max_input_tokens:,} input tokens"
+        for name, values in self.attributes.items():
+            text += f" with {name} {_either(values)}"
+        if self.hours is not None:
+            text += f" from {self.hours.replace('-', ' to ')}"
+        if self.days:
+            text += f" on {_either(self.days)}"
+        if self.window is not None:
+            text += f" ({self.timezone})"
         return text if self != When() else "all calls"
 
 
 def _either(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """Limits past which a rule should be rolled back; None: no limit of its own."""
-
-    min_retention: float | None = None
-    """Quality kept, target over requested model, in [0, 1]."""
-    max_failure_rate: float | None = None
-    """Share of the rule's calls that the target failed, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)

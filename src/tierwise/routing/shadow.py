@@ -41,10 +41,12 @@ class ShadowDraw:
     """Probability, before the draw, that this call was shadowed by this candidate; in (0, 1]."""
     estimated_usd: Decimal
     """Set aside from the day's budget until `spent` says what it cost."""
+    deployment: str | None = None
+    """The name that the candidate is deployed under, where it is not its own."""
 
     def body(self, request: Request) -> dict[str, Any]:
         """The request body for the candidate: one whole answer, which the provider does not keep."""
-        body = compat.adapt(request.body, self.model, provider=request.provider)
+        body = compat.adapt(request.body, self.model, provider=request.provider, deployment=self.deployment)
         body.pop("stream", None)
         body.pop("stream_options", None)
         if request.api == "responses" or "store" in set_parameters(body):
@@ -110,7 +112,7 @@ def draw_shadow(
     plan = policy.shadow
     if plan.sample <= 0 or rng.random() >= plan.sample:
         return None
-    if decision.changed or decision.decision == "fell_back" or side_effect(request) is not None:
+    if decision.changed or decision.decision in ("fell_back", "escalated") or side_effect(request) is not None:
         return None
     candidates = plan.candidates.get(request.model, ())
     rule = policy.rule(decision.rule_id) if decision.rule_id is not None else None
@@ -120,12 +122,15 @@ def draw_shadow(
         return None
     model = candidates[int(rng.random() * len(candidates))]
     trusted = rule is not None and rule.to == model and rule.allow_unknown_target
-    if compat.check(request, model, trusted=trusted, snapshot_named=True) is not None:
+    deployments = policy.deployments
+    if compat.check(request, model, trusted=trusted, snapshot_named=True, deployments=deployments) is not None:
         return None
     estimated_usd = estimate(request, model)
     if estimated_usd is None or not budget.set_aside(estimated_usd, plan.daily_budget_usd):
         return None
-    return ShadowDraw(model, plan.sample / len(candidates), estimated_usd)
+    deployment = deployments.name_of(request.provider, model)
+    named = None if deployment == model else deployment
+    return ShadowDraw(model, plan.sample / len(candidates), estimated_usd, named)
 
 
 def side_effect(request: Request) -> str | None:

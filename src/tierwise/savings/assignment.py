@@ -10,12 +10,14 @@ import numpy.typing as npt
 from tierwise.call import Request
 from tierwise.routing.policy import Policy, Rule
 from tierwise.routing.rules import rule_kind
+from tierwise.routing.window import Window
 from tierwise.savings.pairs import Pairs
-from tierwise.savings.traffic import Flags, Floats, Labels, Traffic
+from tierwise.savings.traffic import Flags, Floats, Ints, Labels, Traffic
 
 _GENERATING = frozenset({None, "", "chat", "text_completion", "generate_content"})
 """Operations that write text; no rule moves an embedding to another model."""
 _TOLERANCE = 1e-9
+_MINUTE_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +35,42 @@ class Scope:
     complexity: Labels
     input_tokens: Floats
     """As billed; in the app a rule's size limits look at an estimate from the size of the text."""
+    declared_attributes: Labels
+    start_ns: Ints
 
     def __len__(self) -> int:
         return len(self.input_tokens)
 
 
 def scope_of(calls: Traffic | Pairs) -> Scope:
-    """What the matchers of a rule see of `calls`, or of the requests that `calls` are pairs of."""
+    """What the matchers of a rule see of `calls`, or of the requests that `calls` are pairs of: what the app saw."""
     if isinstance(calls, Pairs):
         unsaid = Labels((None,), np.zeros(len(calls), dtype=np.int32))
         return Scope(
             calls.provider,
             calls.strong_model,
             unsaid,
-            calls.task_type,
-            calls.use_case_id,
-            calls.use_case_name,
+            calls.observed_task_type,
+            calls.observed_use_case_id,
+            calls.observed_use_case_name,
             calls.tenant,
             calls.complexity,
             calls.strong_input_tokens,
+            calls.declared_attributes,
+            calls.start_ns,
         )
     return Scope(
         calls.provider,
         calls.requested_model,
         calls.operation,
-        calls.task_type,
-        calls.use_case_id,
-        calls.use_case_name,
+        calls.observed_task_type,
+        calls.observed_use_case_id,
+        calls.observed_use_case_name,
         calls.tenant,
         calls.complexity,
         calls.input_tokens,
+        calls.declared_attributes,
+        calls.start_ns,
     )
 
 
@@ -90,11 +98,12 @@ def match(policy: Policy, scope: Scope) -> Match:
         if not rule.enabled:
             continue
         kind = rule_kind(rule.kind)
-        unsized = replace(rule.when, min_input_tokens=None, max_input_tokens=None)
+        # Size and time differ from call to call, and are looked at below.
+        alike = replace(rule.when, min_input_tokens=None, max_input_tokens=None, hours=None, days=())
         group_matches = np.zeros(len(requests), dtype=bool)
         group_target = np.zeros(len(requests), dtype=np.int32)
         for at, request in enumerate(requests):
-            if request.operation in _GENERATING and unsized.matches(request):
+            if request.operation in _GENERATING and alike.matches(request):
                 group_matches[at] = True
                 target = kind.target(rule, request)
                 if target not in targets:
@@ -105,9 +114,17 @@ def match(policy: Policy, scope: Scope) -> Match:
             matched &= size >= rule.when.min_input_tokens
         if rule.when.max_input_tokens is not None:
             matched &= size <= rule.when.max_input_tokens
+        if rule.when.window is not None:
+            matched &= _within(rule.when.window, scope.start_ns)
         place[matched] = index
         target_code[matched] = group_target[group[matched]]
     return Match(place, Labels(tuple(targets), target_code))
+
+
+def _within(window: Window, start_ns: Ints) -> Flags:
+    """Which moments lie in `window`, shape (n,)."""
+    minutes, place = np.unique(start_ns // _MINUTE_NS, return_inverse=True)
+    return np.array([window.contains(minute * _MINUTE_NS) for minute in minutes.tolist()], dtype=bool)[place]
 
 
 def _distinct_requests(scope: Scope) -> tuple[npt.NDArray[np.int64], list[Request]]:
@@ -121,6 +138,7 @@ def _distinct_requests(scope: Scope) -> tuple[npt.NDArray[np.int64], list[Reques
         scope.use_case_name,
         scope.tenant,
         scope.complexity,
+        scope.declared_attributes,
     )
     code = np.zeros(len(scope), dtype=np.int64)
     for column in columns:
@@ -128,7 +146,7 @@ def _distinct_requests(scope: Scope) -> tuple[npt.NDArray[np.int64], list[Reques
     _, first, group = np.unique(code, return_index=True, return_inverse=True)
     requests: list[Request] = []
     for row in first:
-        provider, model, operation, task_type, use_case_id, use_case_name, tenant, complexity = (
+        provider, model, operation, task_type, use_case_id, use_case_name, tenant, complexity, declared = (
             column[row] for column in columns
         )
         requests.append(
@@ -143,6 +161,9 @@ def _distinct_requests(scope: Scope) -> tuple[npt.NDArray[np.int64], list[Reques
                 use_case_name=use_case_name,
                 tenant=tenant,
                 complexity=complexity or "unknown",
+                attributes=dict(item.split("=", 1) for item in declared.split("\x1f") if "=" in item)
+                if declared
+                else None,
             )
         )
     return group, requests
@@ -159,7 +180,8 @@ class Assignment:
     probability: Floats
     """Of being sent to `target`, given the arm that the call was in when it was logged under the same rule."""
     settled: Flags
-    """The call ran under this very rule and the target could not serve it or failed: it goes as it went."""
+    """The call ran under this very rule and the target could not serve it, failed, or gave an answer that was not
+    taken: it goes as it went."""
 
 
 def assign(policy: Policy, traffic: Traffic) -> Assignment:
@@ -173,7 +195,8 @@ def assign(policy: Policy, traffic: Traffic) -> Assignment:
         in_an_arm = same_rule & ~traffic.arm.equal(None)
         probability[rows] = rule.share * (1.0 - rule.holdout)
         probability[in_an_arm] = _given_arm(rule, traffic, in_an_arm)
-        settled |= same_rule & (traffic.decision.equal("fell_back") | traffic.decision.equal("refused"))
+        for decision in ("fell_back", "refused", "escalated"):
+            settled |= same_rule & traffic.decision.equal(decision)
     probability[matched.target.equal(None)] = 0.0
     return Assignment(matched.rule, matched.target, probability, settled)
 

@@ -32,7 +32,8 @@ def assumptions_of(rules: Sequence[Rule], plan: Sequence[Move], pricing: Pricing
     """Everything taken for granted; empty when no call moves, because nothing is."""
     if not plan:
         return ()
-    lines = [*_ratio_assumptions(plan), _price_assumption(pricing)]
+    beside = dict.fromkeys(move.beside.assumption for move in plan if move.beside is not None)
+    lines = [*_ratio_assumptions(plan), *list(beside)[:_MOST_LINES], _price_assumption(pricing)]
     if pricing.cache_kept < 1.0:
         kept = "none" if pricing.cache_kept == 0.0 else f"{pricing.cache_kept:.0%}"
         lines.append(

@@ -72,8 +72,12 @@ def read_cells(
 
 
 def fits(policy: Policy) -> bool:
-    """Whether cells are enough to simulate `policy` on: a rule that looks at a call's size needs the calls."""
-    return all(rule.when.min_input_tokens is None and rule.when.max_input_tokens is None for rule in policy.rules)
+    """Whether cells are enough to simulate `policy` on: a rule that looks at a call's size, at the time or at what was
+    declared about it needs the calls."""
+    return all(
+        rule.when.is_plain and rule.when.min_input_tokens is None and rule.when.max_input_tokens is None
+        for rule in policy.rules
+    )
 
 
 def price_changes(models: pa.Table) -> set[int]:

@@ -1,4 +1,4 @@
-"""What finding out costs: shadow calls as billed, and judges and reviewers at the price a person gives for them."""
+"""What finding out costs: shadow calls and calls of judges as billed, reviewers at the price a person gives."""
 
 from __future__ import annotations
 
@@ -28,16 +28,28 @@ class EvaluationCost:
     """What is not in it, in words."""
 
 
-def evaluation_cost(shadows: Pairs, scored: Pairs, prices: ScoringPrices, *, since_ns: int = 0) -> EvaluationCost:
+def evaluation_cost(
+    shadows: Pairs,
+    scored: Pairs,
+    prices: ScoringPrices,
+    *,
+    since_ns: int = 0,
+    judge_calls_usd: Decimal | None = None,
+) -> EvaluationCost:
     """Shadow calls from `since_ns` on, and the scoring of their pairs.
 
     Args:
         shadows: each pair once.
         scored: a row a pair and evaluation.
+        judge_calls_usd: what the calls that the judge made were billed; counted where no price for a pair is given.
+            None: no such call is known.
     """
     usd = cost_of(shadows, shadows.start_ns >= since_ns)
     uncounted: list[str] = []
     recent = scored.start_ns >= since_ns
+    billed = judge_calls_usd if prices.judge_usd is None else None
+    if billed is not None:
+        usd += billed
     for source, each, what, option in (
         ("judge", prices.judge_usd, "judged", "--judge-usd"),
         ("human", prices.review_usd, "reviewed by people", "--review-usd"),
@@ -45,7 +57,7 @@ def evaluation_cost(shadows: Pairs, scored: Pairs, prices: ScoringPrices, *, sin
         pairs = int((recent & scored.evaluation_source.equal(source)).sum())
         if each is not None:
             usd += pairs * each
-        elif pairs:
+        elif pairs and not (source == "judge" and billed is not None):
             uncounted.append(f"the cost of {pairs:,} pairs {what} is not counted: give it with {option}")
     return EvaluationCost(usd, tuple(uncounted))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tierwise.savings.assignment import Assignment
+from tierwise.savings.follow_up import StrongShare
 from tierwise.savings.pairs import Pairs
 from tierwise.savings.rates import PriceOverrides
 from tierwise.savings.ratios import TokenRatios, token_ratios
@@ -48,6 +49,8 @@ class Move:
     ratios: TokenRatios
     repriced: Repriced
     """Shape of rows."""
+    beside: StrongShare | None = None
+    """Of what the calls cost where they were, paid beside; None where only the other model is asked."""
 
     def expected_calls(self, traffic: Traffic) -> float:
         """How many calls go, in expectation."""
@@ -77,10 +80,14 @@ def moves(
     pricing: Pricing,
     draws: int,
     rng: np.random.Generator,
+    beside: Mapping[int, StrongShare] | None = None,
 ) -> list[Move]:
     """Every move that `assignment` means, priced; calls without a cost or that are settled stay where they are.
 
     Token ratios are those of the call's use case, from all pairs between the same models: see `ratios`.
+
+    Args:
+        beside: rule → how much of the requested model's cost it pays beside its first model's.
     """
     names, (sent, asked, target) = one_vocabulary(traffic.request_model, traffic.requested_model, assignment.target)
     nowhere = names.index(None) if None in names else -1
@@ -101,6 +108,10 @@ def moves(
                 found += _of_lane(
                     traffic, lane, assignment, probability, shadows, from_model, to_model, pricing, draws, rng
                 )
+    for place, move in enumerate(found):
+        asks_first = move.to_model != names[asked[move.rows[0]]]
+        if beside is not None and asks_first and move.rule in beside:
+            found[place] = replace(move, beside=beside[move.rule])
     return sorted(found, key=lambda move: (move.rule, int(move.rows[0])))
 
 

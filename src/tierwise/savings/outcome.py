@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ class Outcome:
         rng: np.random.Generator,
     ) -> None:
         self.plan = plan
+        self._rng = rng
         self._traffic = traffic
         self._level = level
         self._unit, self._units = units_of(traffic.block, traffic.blocks, rng=rng)
@@ -61,17 +63,45 @@ class Outcome:
             return np.stack([getattr(move.ratios, name) for move in self.plan])
 
         stays = weight * (self.cost[rows] - parts("fixed"))
+        beside = [(0.0, np.zeros(draws)) if (it := move.beside) is None else (it.value, it.draws) for move in self.plan]
         saved, drawn = np.zeros(moves), np.zeros((moves, draws))
         for amount, ratio, ratio_draws in (
             (stays, -1.0, -1.0),
             (weight * parts("per_input"), ratios("input"), ratios("input_draws")),
             (weight * parts("per_output"), ratios("output_slope"), ratios("slope_draws")),
             (weight * parts("per_call"), ratios("output_per_call"), ratios("per_call_draws")),
+            (
+                weight * np.nan_to_num(self.cost[rows]),
+                np.array([value for value, _ in beside]),
+                np.stack([drawn for _, drawn in beside]),
+            ),
         ):
             sums = np.bincount(cell, amount, minlength=moves * self._units).reshape(moves, self._units)
             saved -= ratio * sums.sum(axis=1)
             drawn -= ratio_draws * (sums @ self._counts.T)
+        spread = np.array([self._draw_spread(move) for move in self.plan])
+        if spread.any():
+            drawn += spread[:, None] * self._rng.standard_normal((moves, draws))
         return saved, drawn
+
+    def _draw_spread(self, move: Move) -> float:
+        """Standard deviation of what a move saves over who is drawn into its share, in USD; 0 when all go or none.
+
+        Conversations are drawn, each whole. A row of several calls is taken for as many conversations, which is what is
+        known of it.
+        """
+        again, ratios = move.repriced, move.ratios
+        there = again.fixed + again.per_input * ratios.input + again.per_output * ratios.output_slope
+        there = there + again.per_call * ratios.output_per_call
+        here = np.nan_to_num(self.cost[move.rows]) * (1.0 - (0.0 if move.beside is None else move.beside.value))
+        saved = np.where(again.known, here - np.nan_to_num(there), 0.0)
+        calls, chance = self._traffic.calls[move.rows], move.probability * (1.0 - move.probability)
+        if (calls > 1.0).any():
+            return math.sqrt(float((chance * saved**2 / calls).sum()))
+        _, conversation = np.unique(self._traffic.block[move.rows], return_inverse=True)
+        # Within a conversation all calls of a move have one probability, but for those whose arm is known.
+        whole = np.bincount(conversation, np.sqrt(chance) * saved)
+        return math.sqrt(float(whole @ whole))
 
     def saving(self, rule: int | None = None, rows: Indices | None = None) -> Estimate | NotEnoughData:
         """USD saved over the window by one rule, by everything when None; exactly 0 where nothing moves.

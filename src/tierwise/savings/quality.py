@@ -61,4 +61,12 @@ def certificate(scored: Scored | None, *, rho: float = 0.95, alpha: float = 0.05
     if scored is None or not len(scored.pairs):
         return NotEnoughData(0, 1, "pairs scored on both sides by the same evaluation")
     pairs = scored.pairs
-    return certify(pairs.weak_score, pairs.strong_score, rho=rho, alpha=alpha, weight=pairs.weight, cluster=pairs.block)
+    return certify(
+        pairs.weak_score,
+        pairs.strong_score,
+        rho=rho,
+        alpha=alpha,
+        weight=pairs.weight,
+        max_weight=pairs.max_weight,
+        cluster=pairs.block,
+    )

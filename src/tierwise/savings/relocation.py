@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 
 from tierwise.savings.assignment import Assignment
+from tierwise.savings.follow_up import StrongShare
 from tierwise.savings.moves import Pricing, moves
 from tierwise.savings.outcome import Outcome
 from tierwise.savings.pairs import Pairs
@@ -23,6 +24,7 @@ def relocate(
     seed: int,
     draws: int = 1000,
     level: float = 0.95,
+    beside: Mapping[int, StrongShare] | None = None,
 ) -> Outcome:
     """All calls of each group on the group's model; its number among `groups` is the rule of its moves.
 
@@ -32,6 +34,7 @@ def relocate(
         groups: rows of `traffic` that are in one group only, and the model they go to.
         shadows: for token ratios, each pair once.
         now: aware; prices are those of this moment.
+        beside: number of a group → how much of the requested model's cost is paid beside.
     """
     targets = list(dict.fromkeys(target for _, target in groups))
     place = {target: code for code, target in enumerate(targets, start=1)}
@@ -48,5 +51,5 @@ def relocate(
     )
     rng = np.random.default_rng(seed)
     pricing = Pricing(at_ns=int(now.timestamp() * 1e9))
-    plan = moves(traffic, assignment, shadows, pricing=pricing, draws=draws, rng=rng)
+    plan = moves(traffic, assignment, shadows, pricing=pricing, draws=draws, rng=rng, beside=beside)
     return Outcome(traffic, plan, pricing, draws=draws, level=level, rng=rng)

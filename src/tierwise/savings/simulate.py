@@ -16,6 +16,14 @@ from tierwise.routing.policy import Policy
 from tierwise.savings.assignment import Assignment, Match, assign, match, scope_of
 from tierwise.savings.assumptions import assumptions_of
 from tierwise.savings.evaluation_cost import ScoringPrices, evaluation_cost
+from tierwise.savings.follow_up import (
+    FollowUp,
+    StrongShare,
+    follow_up_of,
+    followed,
+    strong_share,
+    with_verdicts,
+)
 from tierwise.savings.latency import LatencyChange, latency_change
 from tierwise.savings.moves import Move, Pricing, moves
 from tierwise.savings.outcome import Outcome, unpriceable
@@ -79,6 +87,8 @@ class RuleSimulation:
     evaluation: str | None
     """Name of the evaluation whose scores count."""
     evaluation_source: str | None
+    strong_share: float | None
+    """Of a cascade or speculative rule: how much of the requested model's cost is paid beside its first model's."""
     left_out: str | None
     """Why the rule takes no part; None when it does."""
     assumptions: tuple[str, ...]
@@ -149,7 +159,8 @@ def simulate(
         window_days = max((as_of_ns - first_ns) / _DAY_NS, 1 / 24)
     scored = _until(as_of_ns, pairs)
     measured = (scored if shadows is None else _until(as_of_ns, shadows)).distinct()
-    evidence = _evidence(policy, scored, measured, first_ns, what_if.scoring)
+    rng = np.random.default_rng(seed)
+    evidence = _evidence(policy, scored, measured, first_ns, what_if.scoring, draws=draws, rng=rng)
     left_out = [_left_out(rule, what_if.quality_floor) for rule in evidence]
     changed = replace(
         policy,
@@ -159,9 +170,9 @@ def simulate(
         ),
     )
 
-    rng = np.random.default_rng(seed)
     assignment = assign(changed, traffic)
-    plan = moves(traffic, assignment, measured, pricing=what_if.pricing, draws=draws, rng=rng)
+    beside = {place: it.beside for place, it in enumerate(evidence) if isinstance(it.beside, StrongShare)}
+    plan = moves(traffic, assignment, measured, pricing=what_if.pricing, draws=draws, rng=rng, beside=beside)
     outcome = Outcome(traffic, plan, what_if.pricing, draws=draws, level=level, rng=rng)
     saving = outcome.saving()
     spent = evaluation_cost(measured, scored, what_if.scoring, since_ns=first_ns)
@@ -186,10 +197,11 @@ def simulate(
                 saving_share=outcome.saving_share(place, decided[place]),
                 evaluation_cost_usd=evidence[place].cost_usd,
                 certificate=evidence[place].certificate,
-                latency=latency_change(evidence[place].shadows, seed=seed, level=level),
+                latency=latency_change(evidence[place].answers, seed=seed, level=level),
                 pairs=len(evidence[place].shadows),
                 evaluation=None if (proof := evidence[place].scored) is None else proof.evaluation,
                 evaluation_source=None if proof is None else proof.source,
+                strong_share=None if (share := beside.get(place)) is None else share.value,
                 left_out=left_out[place] or ("it is disabled" if not rule.enabled else None),
                 assumptions=assumptions_of([rule], [move for move in plan if move.rule == place], what_if.pricing),
             )
@@ -214,20 +226,38 @@ class _Evidence:
     """What pairs say about one rule."""
 
     shadows: Pairs
+    answers: Pairs
+    """The same with what the caller would have got in place of the first model's answer."""
     scored: Scored | None
     certificate: Certificate | NotEnoughData
     cost_usd: Decimal
+    beside: StrongShare | NotEnoughData | str | None
+    """None where only one model is asked; in words, why pairs cannot say."""
 
 
-def _evidence(policy: Policy, scored: Pairs, shadows: Pairs, first_ns: int, scoring: ScoringPrices) -> list[_Evidence]:
+def _evidence(
+    policy: Policy,
+    scored: Pairs,
+    shadows: Pairs,
+    first_ns: int,
+    scoring: ScoringPrices,
+    *,
+    draws: int,
+    rng: np.random.Generator,
+) -> list[_Evidence]:
     of_scored, of_shadows = match(policy, scope_of(scored)), match(policy, scope_of(shadows))
     found: list[_Evidence] = []
-    for place in range(len(policy.rules)):
+    for place, rule in enumerate(policy.rules):
         to_target = scored.take(_to_target(of_scored, scored, place))
         own_shadows = shadows.take(_to_target(of_shadows, shadows, place))
-        proof = scored_pairs(to_target)
         spent = evaluation_cost(own_shadows, to_target, scoring, since_ns=first_ns)
-        found.append(_Evidence(own_shadows, proof, certificate(proof), spent.usd))
+        beside = follow_up_of(rule)
+        answers = own_shadows
+        if isinstance(beside, FollowUp):
+            to_target, answers = (followed(with_verdicts(each, beside), beside) for each in (to_target, own_shadows))
+            beside = strong_share(own_shadows, beside, draws=draws, rng=rng)
+        proof = scored_pairs(to_target)
+        found.append(_Evidence(own_shadows, answers, proof, certificate(proof), spent.usd, beside))
     return found
 
 
@@ -236,6 +266,10 @@ def _to_target(matched: Match, pairs: Pairs, place: int) -> Flags:
 
 
 def _left_out(evidence: _Evidence, quality_floor: float | None) -> str | None:
+    if isinstance(evidence.beside, str):
+        return evidence.beside
+    if isinstance(evidence.beside, NotEnoughData):
+        return evidence.beside.describe()
     if quality_floor is None:
         return None
     proof = evidence.certificate

@@ -77,8 +77,14 @@ class Traffic:
     task_type: Labels
     use_case_id: Labels
     use_case_name: Labels
+    observed_task_type: Labels
+    """As the call itself says, as are the two below: what rules match on, whatever people said about the use case."""
+    observed_use_case_id: Labels
+    observed_use_case_name: Labels
     tenant: Labels
     complexity: Labels
+    declared_attributes: Labels
+    """`name=value` texts with the unit separator between them; None where none were declared, or in added-up rows."""
     rule_id: Labels
     arm: Labels
     decision: Labels
@@ -169,8 +175,12 @@ def read_traffic(calls: pa.Table) -> Traffic:
         task_type=table.labels("task_type"),
         use_case_id=table.labels("use_case_id"),
         use_case_name=table.labels("use_case_name"),
+        observed_task_type=table.labels("observed_task_type", "task_type"),
+        observed_use_case_id=table.labels("observed_use_case_id", "use_case_id"),
+        observed_use_case_name=table.labels("observed_use_case_name", "use_case_name"),
         tenant=table.labels("tenant"),
         complexity=table.labels("complexity"),
+        declared_attributes=table.labels("declared_attributes"),
         rule_id=table.labels("rule_id"),
         arm=table.labels("arm"),
         decision=table.labels("decision"),
@@ -221,8 +231,9 @@ class Columns:
         priced = column.is_valid().to_numpy(zero_copy_only=False)
         return np.where(priced, _unscaled(column), 0), priced
 
-    def labels(self, name: str) -> Labels:
-        column = self._column(name)
+    def labels(self, *names: str) -> Labels:
+        """The first column that is there."""
+        column = next((column for name in names if (column := self._column(name)) is not None), None)
         if column is None:
             return Labels((None,), np.zeros(len(self._table), dtype=np.int32))
         return encode(column)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -12,12 +15,26 @@ import duckdb
 import pyarrow as pa
 
 from tierwise.errors import QueryError, StoreError, StoreLocked
-from tierwise.store import PolicyRecord, landing, migrations, named, records, retention, sandbox
+from tierwise.store import (
+    PolicyRecord,
+    RecommendationKind,
+    budgets,
+    landing,
+    migrations,
+    named,
+    records,
+    retention,
+    rollup,
+    sandbox,
+    use_cases,
+)
+from tierwise.store import reviews as verdicts
 
 if TYPE_CHECKING:
     from tierwise.call import Evaluation
     from tierwise.store.landing import Landed
     from tierwise.store.retention import Removed
+    from tierwise.store.reviews import ReviewRecord
     from tierwise.store.rows import CallRecord, SpanRecord
 
 _CONFIG: Final[dict[str, Any]] = {
@@ -102,9 +119,11 @@ class DuckDBStore:
         if name not in self._wanted:
             (statement,) = duckdb.extract_statements(text)
             self._wanted[name] = frozenset(statement.named_parameters)
-        values = named.bind(name, parameters, wanted=self._wanted[name])
+        values = named.bind(name, parameters, wanted=self._wanted[name] - rollup.ROLLED)
         try:
             with self.cursor() as cursor:
+                if given_by_us := self._wanted[name] & rollup.ROLLED:
+                    values |= rollup.rolled_spans(cursor, given_by_us, values)
                 return cursor.sql(text, params=values).to_arrow_table()
         except StoreError as error:
             raise QueryError(f"query {name!r}: {error}") from error
@@ -127,13 +146,13 @@ class DuckDBStore:
         with self._transaction() as cursor:
             return records.put_policy(cursor, text, who=who, why=why, action=action, based_on=based_on)
 
-    def recommendations(self) -> list[dict[str, Any]]:
+    def recommendations(self, kind: RecommendationKind = "model") -> list[dict[str, Any]]:
         with self.cursor() as cursor:
-            return records.recommendations(cursor)
+            return records.recommendations(cursor, kind)
 
-    def save_recommendations(self, items: Sequence[Mapping[str, Any]]) -> None:
+    def save_recommendations(self, items: Sequence[Mapping[str, Any]], kind: RecommendationKind = "model") -> None:
         with self._transaction() as cursor:
-            records.save_recommendations(cursor, items)
+            records.save_recommendations(cursor, items, kind)
 
     def set_recommendation_state(
         self, recommendation_id: str, state: str, *, who: str, why: str, expected: str | None = None
@@ -149,11 +168,43 @@ class DuckDBStore:
         with self.cursor() as cursor:
             return records.audit_log(cursor)
 
-    def add_calls(self, calls: Sequence[CallRecord], spans: Sequence[SpanRecord] = ()) -> None:
-        self.land(calls=calls, spans=spans)
+    def edit_use_case(
+        self, kind: str, use_case_id: str, value: str, *, who: str, why: str, based_on: int | None = None
+    ) -> int:
+        with self._transaction() as cursor:
+            return use_cases.add(cursor, kind, use_case_id, value, who=who, why=why, based_on=based_on)
+
+    def undo_use_case_edit(self, number: int, *, who: str, why: str) -> None:
+        with self._transaction() as cursor:
+            use_cases.undo(cursor, number, who=who, why=why)
+
+    def put_budget(
+        self, scope: str, value: str, monthly_usd: Decimal, *, who: str, why: str, based_on: int | None = None
+    ) -> int:
+        with self._transaction() as cursor:
+            return budgets.put(cursor, scope, value, monthly_usd, who=who, why=why, based_on=based_on)
+
+    def remove_budget(self, budget_id: str, *, who: str, why: str, based_on: int) -> None:
+        with self._transaction() as cursor:
+            budgets.remove(cursor, budget_id, who=who, why=why, based_on=based_on)
+
+    def add_alerts(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        with self._transaction() as cursor:
+            return budgets.add_alerts(cursor, items)
+
+    def add_calls(self, calls: Sequence[CallRecord], spans: Sequence[SpanRecord] = ()) -> int:
+        return self.land(calls=calls, spans=spans).calls
 
     def add_evaluations(self, evaluations: Sequence[Evaluation]) -> None:
         self.land(evaluations=evaluations)
+
+    def add_reviews(self, reviews: Sequence[ReviewRecord]) -> int:
+        with self._transaction() as cursor:
+            return verdicts.add(cursor, reviews)
+
+    def undo_review(self, review_id: str, *, who: str) -> None:
+        with self._transaction() as cursor:
+            verdicts.undo(cursor, review_id, who=who, now_ns=time.time_ns())
 
     def land(
         self,
@@ -172,6 +223,11 @@ class DuckDBStore:
         with self.cursor() as cursor:
             ((sequence,),) = cursor.execute("SELECT sequence FROM landed").fetchall()
         return int(sequence)
+
+    def roll_up(self, *, limit: int = 1) -> int:
+        """Add up days that have ended, in one transaction; see `rollup.roll_up()`."""
+        with self._transaction() as cursor:
+            return rollup.roll_up(cursor, now=datetime.now(UTC), limit=limit)
 
     def delete_oldest(self, before_ns: int, *, limit: int) -> Removed:
         """Delete in one transaction; see `retention.delete_oldest()`."""

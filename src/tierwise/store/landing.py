@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from tierwise import semconv as sc
+from tierwise.store import rollup
 from tierwise.store.rows import (
     CALL_SCHEMA,
     CallRecord,
@@ -141,6 +143,7 @@ def land(
         table = pa.concat_tables([table, pa.Table.from_pylist(merged, schema=CALL_SCHEMA)])
         spans = [*spans, *(sighting.as_span() for group in twins for sighting in group[1:])]
 
+    rollup.forget_days(cursor, _days_of(table) | {_day(sighting.start_ns) for sighting in replaced})
     landed = Landed(
         calls=_land_calls(cursor, table) - len(replaced),
         spans=_run_on(cursor, _INSERT_SPANS, "arriving_spans", span_table(_unique_spans(spans))),
@@ -151,6 +154,15 @@ def land(
     if sequence is not None:
         cursor.execute("UPDATE landed SET sequence = ?", [sequence])
     return landed
+
+
+def _days_of(calls: pa.Table) -> set[date]:
+    """The days (UTC) in which calls began."""
+    return set(calls["start_time"].cast(pa.date32(), safe=False).unique().to_pylist())
+
+
+def _day(at_ns: int) -> date:
+    return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).date()
 
 
 def _land_calls(cursor: duckdb.DuckDBPyConnection, table: pa.Table) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tierwise.errors import Conflict, StoreError
-from tierwise.store import EVIDENCE_STATES, RECOMMENDATION_STATES, PolicyRecord
+from tierwise.store import EVIDENCE_STATES, RECOMMENDATION_STATES, PolicyRecord, RecommendationKind
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,13 +69,14 @@ def _version_name(version: int | None) -> str:
     return "none" if version is None else f"version {version}"
 
 
-def recommendations(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Every recommendation, newest first."""
+def recommendations(cursor: duckdb.DuckDBPyConnection, kind: RecommendationKind) -> list[dict[str, Any]]:
+    """Every recommendation of a kind, newest first."""
     rows = cursor.execute(
         """
         SELECT id, state, content::VARCHAR, epoch_us(created_at), epoch_us(updated_at)
-        FROM recommendations ORDER BY updated_at DESC, id
-        """
+        FROM recommendations WHERE kind = ? ORDER BY updated_at DESC, id
+        """,
+        [kind],
     ).fetchall()
     return [
         {
@@ -92,7 +93,9 @@ def recommendations(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 _OWN_KEYS = frozenset({"id", "state", "created_at", "updated_at"})
 
 
-def save_recommendations(cursor: duckdb.DuckDBPyConnection, items: Sequence[Mapping[str, Any]]) -> None:
+def save_recommendations(
+    cursor: duckdb.DuckDBPyConnection, items: Sequence[Mapping[str, Any]], kind: RecommendationKind
+) -> None:
     """Insert or replace recommendations by id; see `Store.save_recommendations()`."""
     now_ns = time.time_ns()
     for item in items:
@@ -101,7 +104,8 @@ def save_recommendations(cursor: duckdb.DuckDBPyConnection, items: Sequence[Mapp
         content = json.dumps({key: value for key, value in item.items() if key not in _OWN_KEYS}, default=str)
         cursor.execute(
             """
-            INSERT INTO recommendations VALUES ($id, $state, $content, make_timestamp_ns($now), make_timestamp_ns($now))
+            INSERT INTO recommendations (id, state, content, created_at, updated_at, kind)
+            VALUES ($id, $state, $content, make_timestamp_ns($now), make_timestamp_ns($now), $kind)
             ON CONFLICT (id) DO UPDATE SET
                 content = excluded.content,
                 updated_at = excluded.updated_at,
@@ -113,6 +117,7 @@ def save_recommendations(cursor: duckdb.DuckDBPyConnection, items: Sequence[Mapp
             {
                 "id": str(item["id"]),
                 "state": state,
+                "kind": kind,
                 "content": content,
                 "now": now_ns,
                 "evidence_states": list(EVIDENCE_STATES),

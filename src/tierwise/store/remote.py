@@ -6,17 +6,20 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from tierwise.errors import CollectorUnavailable, Conflict, PolicyError, QueryError, StoreError, TierwiseError
-from tierwise.store import PolicyRecord, named, wire
+from tierwise.store import PolicyRecord, RecommendationKind, named, wire
 
 if TYPE_CHECKING:
     from tierwise.call import Evaluation
+    from tierwise.store.reviews import ReviewRecord
     from tierwise.store.rows import CallRecord, SpanRecord
 
 _CONNECT_TIMEOUT_S: Final = 5.0
@@ -82,11 +85,11 @@ class RemoteStore:
         item = self._operate("put_policy", text=text, who=who, why=why, action=action, based_on=based_on)
         return wire.policy_from_json(item)
 
-    def recommendations(self) -> list[dict[str, Any]]:
-        return [_with_moments(item, "created_at", "updated_at") for item in self._operate("recommendations")]
+    def recommendations(self, kind: RecommendationKind = "model") -> list[dict[str, Any]]:
+        return [_with_moments(item, "created_at", "updated_at") for item in self._operate("recommendations", kind=kind)]
 
-    def save_recommendations(self, items: Sequence[Mapping[str, Any]]) -> None:
-        self._operate("save_recommendations", items=[dict(item) for item in items])
+    def save_recommendations(self, items: Sequence[Mapping[str, Any]], kind: RecommendationKind = "model") -> None:
+        self._operate("save_recommendations", items=[dict(item) for item in items], kind=kind)
 
     def set_recommendation_state(
         self, recommendation_id: str, state: str, *, who: str, why: str, expected: str | None = None
@@ -106,15 +109,45 @@ class RemoteStore:
     def audit_log(self) -> list[dict[str, Any]]:
         return [_with_moments(item, "time") for item in self._operate("audit_log")]
 
-    def add_calls(self, calls: Sequence[CallRecord], spans: Sequence[SpanRecord] = ()) -> None:
-        self._operate(
+    def edit_use_case(
+        self, kind: str, use_case_id: str, value: str, *, who: str, why: str, based_on: int | None = None
+    ) -> int:
+        return self._operate(
+            "edit_use_case", kind=kind, use_case_id=use_case_id, value=value, who=who, why=why, based_on=based_on
+        )
+
+    def undo_use_case_edit(self, number: int, *, who: str, why: str) -> None:
+        self._operate("undo_use_case_edit", number=number, who=who, why=why)
+
+    def put_budget(
+        self, scope: str, value: str, monthly_usd: Decimal, *, who: str, why: str, based_on: int | None = None
+    ) -> int:
+        return self._operate(
+            "put_budget", scope=scope, value=value, monthly_usd=str(monthly_usd), who=who, why=why, based_on=based_on
+        )
+
+    def remove_budget(self, budget_id: str, *, who: str, why: str, based_on: int) -> None:
+        self._operate("remove_budget", budget_id=budget_id, who=who, why=why, based_on=based_on)
+
+    def add_alerts(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        return self._operate("add_alerts", items=[dict(item) for item in items])
+
+    def add_calls(self, calls: Sequence[CallRecord], spans: Sequence[SpanRecord] = ()) -> int:
+        added: int = self._operate(
             "add_calls",
             calls=[wire.call_to_json(record) for record in calls],
             spans=[wire.span_to_json(record) for record in spans],
         )
+        return added
 
     def add_evaluations(self, evaluations: Sequence[Evaluation]) -> None:
         self._operate("add_evaluations", evaluations=[wire.evaluation_to_json(item) for item in evaluations])
+
+    def add_reviews(self, reviews: Sequence[ReviewRecord]) -> int:
+        return int(self._operate("add_reviews", reviews=[asdict(item) for item in reviews]))
+
+    def undo_review(self, review_id: str, *, who: str) -> None:
+        self._operate("undo_review", review_id=review_id, who=who)
 
     def close(self) -> None:
         """Nothing is held, so nothing is let go."""

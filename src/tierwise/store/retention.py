@@ -1,8 +1,8 @@
 """Deletes calls, spans and evaluations past an age, or the oldest past a size; nothing else is ever deleted.
 
 Policies, recommendations and the audit log stay. So do the pairs (calls and their shadows, with what they scored) of
-the use cases of enforced recommendations: they are the evidence for what is in force. A shadow and an evaluation go
-with their call.
+the use cases of enforced recommendations: they are the evidence for what is in force. A shadow, an evaluation and a
+review go with their call.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tierwise.errors import StoreError
+from tierwise.store import rollup
 
 if TYPE_CHECKING:
     import duckdb
@@ -142,6 +143,10 @@ _EVALUATIONS: Final = """
 DELETE FROM evaluations USING doomed
 WHERE evaluations.trace_id = doomed.trace_id AND evaluations.span_id = doomed.span_id
 """
+_REVIEWS: Final = """
+DELETE FROM reviews USING doomed
+WHERE reviews.shadow_trace_id = doomed.trace_id AND reviews.shadow_span_id = doomed.span_id
+"""
 _CALLS: Final = """
 DELETE FROM llm_calls USING doomed
 WHERE llm_calls.trace_id = doomed.trace_id AND llm_calls.span_id = doomed.span_id
@@ -193,8 +198,11 @@ def delete_oldest(cursor: duckdb.DuckDBPyConnection, before_ns: int, *, limit: i
         # A shadow runs in the background right after its call.
         latest_ns = doomed_until_ns + DAY_NS
         cursor.execute(_DOOMED_SHADOWS, {"latest_ns": latest_ns})
+        days = cursor.execute("SELECT DISTINCT start_time::DATE FROM doomed").fetchall()
+        rollup.forget_days(cursor, [day for (day,) in days])
         evaluations = _count(cursor, _EVALUATIONS)
         calls = _count(cursor, _CALLS, latest_ns=latest_ns)
+        cursor.execute(_REVIEWS)
     cursor.execute("DROP TABLE doomed")
     return Removed(calls, _count(cursor, _SPANS, before_ns=before_ns, limit=limit), evaluations)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from tierwise import semconv as sc
 from tierwise.attributes import USD_PLACES
 from tierwise.call import Call, Cost, Evaluation
 
@@ -81,6 +82,9 @@ CALL_SCHEMA: Final = pa.schema(
         ("shadow_propensity", _RATE),
         ("server_address", _TEXT),
         ("attributes", _TEXT),
+        ("attempt", _COUNT),
+        ("attempt_of_span_id", _TEXT),
+        ("rejected_by", _TEXT),
     ]
 )
 """The columns of `llm_calls` in order; `attributes` is JSON text until the engine makes it VARIANT."""
@@ -202,7 +206,7 @@ def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 
 
 def _call_row(record: CallRecord) -> tuple[Any, ...]:
-    call, usage, decision = record.call, record.call.usage, record.call.decision
+    call, usage, decision, attempt = record.call, record.call.usage, record.call.decision, record.call.attempt
     parts = _money(call.cost)
     shadow_trace_id, _, shadow_span_id = (call.shadow_of or "").partition("-")
     return (
@@ -267,6 +271,11 @@ def _call_row(record: CallRecord) -> tuple[Any, ...]:
         call.shadow_propensity,
         call.server_address,
         _attributes_json(record),
+        *(
+            (None, None, None)
+            if attempt is None
+            else (_bigint(attempt.number), attempt.of.partition("-")[2] or None, attempt.rejected_by)
+        ),
     )
 
 
@@ -291,6 +300,12 @@ def _attributes_json(record: CallRecord) -> str:
         attributes["server.port"] = call.server_port
     if call.usage.cache_write_5m_tokens:
         attributes["anthropic.usage.cache_creation.ephemeral_5m_input_tokens"] = call.usage.cache_write_5m_tokens
+    if (attempt := call.attempt) is not None:
+        attributes[sc.ATTEMPT_STARTED_AFTER] = attempt.started_after_s
+        attributes[sc.ATTEMPT_CHECKS] = attempt.checks_s
+        attributes[sc.ATTEMPT_BUFFERED] = attempt.buffered
+        attributes[sc.ATTEMPT_REASON] = attempt.reason
+        attributes |= {f"{sc.CHECK_PREFIX}{name}": found for name, found in attempt.checks}
     for key, value in record.resource.items():
         attributes[f"resource.{key}"] = value
     try:

@@ -23,6 +23,7 @@ MAX_RESULT_BYTES: Final = 512 * 1024 * 1024
 
 _FUNCTIONS_IN_FROM: Final = frozenset(
     {
+        "paid_calls",
         "selected_calls",
         "traffic",
         "duckdb_columns",

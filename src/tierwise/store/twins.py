@@ -22,11 +22,24 @@ _USAGE_COLUMNS: Final = (
     "usage_partial",
 )
 _OWN_COLUMNS: Final = frozenset(
-    {*_COST_COLUMNS, *_USAGE_COLUMNS, "parent_span_id", "error_type", "shadow_of_trace_id", "shadow_of_span_id"}
+    {
+        *_COST_COLUMNS,
+        *_USAGE_COLUMNS,
+        "parent_span_id",
+        "error_type",
+        "shadow_of_trace_id",
+        "shadow_of_span_id",
+        "attempt",
+        "attempt_of_span_id",
+        "rejected_by",
+    }
 )
 """Columns in which a NULL says something, so that no other report fills it."""
 
 
+_RANKS: Final = {sc.SCOPE_NAME: 0, "com.anthropic.sdk.python": 1}
+"""Whose figures are taken, of several. An SDK that traces itself counts what the provider bills, with the lifetimes of
+cache writes that wrappers leave out."""
 _STACKED_NS: Final = 250_000_000
 """Wrappers around one call start within moments of each other, even where a busy interpreter comes between them."""
 
@@ -56,9 +69,9 @@ class Sighting:
         return self.trace_id, self.span_id
 
     @property
-    def precedence(self) -> tuple[bool, int, str]:
-        """Smallest first: tierwise's own view, else whoever began first; the same whatever the order of arrival."""
-        return self.instrumentation != sc.SCOPE_NAME, self.start_ns, self.span_id
+    def precedence(self) -> tuple[int, int, str]:
+        """Smallest first: tierwise's own view, then the SDK's, else whoever began first; however they arrive."""
+        return _RANKS.get(self.instrumentation, len(_RANKS)), self.start_ns, self.span_id
 
     def is_twin_of(self, other: Sighting) -> bool:
         """Whether two instrumentations' spans, which overlap in time, are of one call.

@@ -144,7 +144,7 @@ def capture_calls(
         spans = stack.enter_context(
             capture_spans(deterministic=deterministic, clock=clock, beats_given_times=deterministic)
         )
-        stack.enter_context(evaluations.leaving_through(logger_provider))
+        stack.enter_context(evaluations.leaving_through(logger_provider, chosen.structural_checks))
         runtime = stack.enter_context(
             instrumentation.instrumented_as(
                 chosen,

@@ -44,7 +44,7 @@ def test_card_holds_what_it_takes_to_decide(populated_db: str, open_page: OpenPa
     assert labels == ["Calls a month", "Saving a month", "Quality kept", "Time to answer"]
     intervals = [item.value for item in card.markdown if item.value.startswith(":small[")]
     assert all(" to " in interval for interval in intervals[1:])
-    unproven = app.container(key=f"card_{_id_of(populated_db, 'contract-summary')}")
+    unproven = app.container(key=f"card_{_id_of(populated_db, 'support-replies')}")
     assert any("What is missing" in item.value for item in unproven.markdown)
     assert unproven.button[0].disabled
 

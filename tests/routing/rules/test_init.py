@@ -13,7 +13,7 @@ def test_every_module_of_the_folder_is_a_kind():
     files = {path.stem for path in Path(rules.__file__).parent.glob("*.py")} - {"__init__"}
 
     assert set(known_kinds()) == files
-    assert known_kinds() == ("pin", "route")
+    assert known_kinds() == ("cascade", "pin", "route", "speculative")
 
 
 @pytest.mark.parametrize("name", known_kinds())
@@ -24,4 +24,5 @@ def test_every_kind_has_the_shape_of_one(name: str):
     assert kind.KEYS <= SHARED_KEYS
     assert all(callable(read) for read in kind.TABLES.values())
     assert callable(kind.target)
+    assert callable(kind.escalation)
     assert callable(kind.describe)

@@ -11,7 +11,17 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from tierwise.call import Call
-from tierwise.ingest.dialects import anthropic_native, logfire, otel_genai, tierwise
+from tierwise.ingest.dialects import (
+    anthropic_native,
+    langfuse,
+    logfire,
+    openinference,
+    openlit,
+    openllmetry,
+    otel_genai,
+    tierwise,
+    vercel_ai_sdk,
+)
 from tierwise.ingest.spans import Span
 
 
@@ -23,7 +33,17 @@ class Dialect(Protocol):
     def read(self, span: Span, /) -> Call | None: ...
 
 
-DIALECTS: Final[tuple[Dialect, ...]] = (tierwise, anthropic_native, logfire, otel_genai)
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    tierwise,
+    anthropic_native,
+    logfire,
+    langfuse,
+    vercel_ai_sdk,
+    openinference,
+    openlit,
+    openllmetry,
+    otel_genai,
+)
 """The first that claims a span reads it, so the general one stands last."""
 
 

@@ -1,4 +1,7 @@
-"""Any span with OpenTelemetry's `gen_ai.*` attributes, under today's names or older ones still being sent."""
+"""Any span with OpenTelemetry's `gen_ai.*` attributes, under today's names or older ones still being sent.
+
+The official instrumentations were read at 1.3b0.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,15 @@ from typing import Any, Final
 from tierwise import semconv as sc
 from tierwise.attributes import from_attributes
 from tierwise.call import Call
+from tierwise.ingest.dialects.content import content_attributes
+from tierwise.ingest.dialects.reported import (
+    finish_reasons,
+    first,
+    include_cache_in_input,
+    indexed,
+    provider_name,
+    sequence,
+)
 from tierwise.ingest.spans import Span
 
 _INFERENCE_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
@@ -25,20 +37,14 @@ _RENAMED: Final = {
     "gen_ai.request.is_stream": sc.REQUEST_STREAM,
     "llm.is_streaming": sc.REQUEST_STREAM,
     "session.id": sc.CONVERSATION_ID,
+    "gen_ai.prompt.name": sc.USE_CASE_NAME,
 }
-"""Names of earlier versions of the conventions, and of traceloop and openlit. Today's name wins over them."""
+"""Names of earlier versions of the conventions and of those who extend them. Today's name wins over them."""
 
 _OPERATIONS_BY_LEGACY_TYPE: Final = {"chat": "chat", "completion": "text_completion", "embedding": "embeddings"}
 """`llm.request.type`, from before gen_ai.operation.name."""
-
-_PROVIDERS_BY_LEGACY_SYSTEM: Final = {
-    "az.ai.openai": "azure.ai.openai",
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "vertex_ai": "gcp.vertex_ai",
-    "xai": "x_ai",
-}
+_TENANTS: Final = ("tenant.id", "tenant_id", "tenant", "user.id", "enduser.id", "gen_ai.request.user")
+"""For whom the call was made, the most telling first."""
 
 
 def claims(span: Span) -> bool:
@@ -48,16 +54,25 @@ def claims(span: Span) -> bool:
 
 def read(span: Span) -> Call | None:
     """The call; None for agents, tools and other spans around calls, and for one that names no model."""
-    attributes = _with_current_names(span.attributes)
-    operation = attributes.get(sc.OPERATION_NAME)
-    if operation not in _INFERENCE_OPERATIONS:
+    return read_attributes(span.attributes)
+
+
+def read_attributes(attributes: Mapping[str, Any]) -> Call | None:
+    """The call that attributes under the conventions' names describe; None where they describe none."""
+    current = _with_current_names(attributes)
+    if current.get(sc.OPERATION_NAME) not in _INFERENCE_OPERATIONS:
         return None
-    model = attributes.get(sc.REQUEST_MODEL) or attributes.get(sc.RESPONSE_MODEL)
+    model = current.get(sc.REQUEST_MODEL) or current.get(sc.RESPONSE_MODEL)
     if not isinstance(model, str):
         return None
-    attributes[sc.REQUEST_MODEL] = model
-    _include_cache_in_input(attributes)
-    return from_attributes(attributes)
+    current[sc.REQUEST_MODEL] = model
+    current[sc.PROVIDER_NAME] = provider_name(first(current, sc.PROVIDER_NAME, sc.SYSTEM_LEGACY), model)
+    include_cache_in_input(current)
+    if (tenant := first(current, sc.TENANT, *_TENANTS)) is not None:
+        current[sc.TENANT] = str(tenant)
+    if sc.RESPONSE_FINISH_REASONS in current:
+        current[sc.RESPONSE_FINISH_REASONS] = finish_reasons(sequence(current[sc.RESPONSE_FINISH_REASONS]))
+    return from_attributes(current)
 
 
 def _with_current_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,16 +82,22 @@ def _with_current_names(attributes: Mapping[str, Any]) -> dict[str, Any]:
         legacy_type = renamed.get("llm.request.type")
         # Before there were operations, a model's name on a gen_ai span meant a chat.
         renamed[sc.OPERATION_NAME] = _OPERATIONS_BY_LEGACY_TYPE.get(str(legacy_type), "chat")
-    if not isinstance(renamed.get(sc.PROVIDER_NAME), str):
-        system = str(renamed.get(sc.SYSTEM_LEGACY, "unknown")).lower()
-        renamed[sc.PROVIDER_NAME] = _PROVIDERS_BY_LEGACY_SYSTEM.get(system, system)
-    return renamed
+    return _with_current_content(renamed)
 
 
-def _include_cache_in_input(attributes: dict[str, Any]) -> None:
-    """Make the input the total where it is plainly not: some report Anthropic's own number, which leaves out caches."""
-    fresh = attributes.get(sc.USAGE_INPUT_TOKENS)
-    written = attributes.get(sc.USAGE_CACHE_WRITE) or attributes.get(sc.USAGE_CACHE_CREATION_LEGACY)
-    cached = sum(count for count in (attributes.get(sc.USAGE_CACHE_READ), written) if isinstance(count, int))
-    if isinstance(fresh, int) and cached > fresh:
-        attributes[sc.USAGE_INPUT_TOKENS] = fresh + cached
+def _with_current_content(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Content that stands in numbered keys, `gen_ai.prompt.0.content`, or in one text, as messages."""
+    if not any(key.startswith(("gen_ai.prompt", "gen_ai.completion")) for key in attributes):
+        return attributes
+    found = content_attributes(
+        messages=indexed(attributes, "gen_ai.prompt.") or sequence(attributes.get("gen_ai.prompt")),
+        answer=indexed(attributes, "gen_ai.completion.") or sequence(attributes.get("gen_ai.completion")),
+    )
+    old = ("gen_ai.prompt", "gen_ai.completion")
+    rest = {key: value for key, value in attributes.items() if key not in old and not _is_numbered(key)}
+    return {**found, **rest}
+
+
+def _is_numbered(key: str) -> bool:
+    start, _, number = key.partition(".")[2].partition(".")
+    return start in ("prompt", "completion") and number.partition(".")[0].isdecimal()

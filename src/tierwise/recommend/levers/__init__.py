@@ -22,6 +22,7 @@ from tierwise.recommend.levers import (
 )
 from tierwise.recommend.levers.lever import Kind, Lever, View
 from tierwise.recommend.slices import of_current_versions
+from tierwise.recommend.use_cases import read_use_cases
 from tierwise.routing.policy import Policy, parse
 from tierwise.savings.cells import read_cells
 from tierwise.savings.pairs import read_pairs
@@ -79,7 +80,8 @@ def find_levers(
         alpha=alpha,
         seed=seed,
     )
-    found = [lever for module in _LEVERS for lever in module.find(view)]
+    said = read_use_cases(store)
+    found = [lever for module in _LEVERS for lever in module.find(view) if said.leaves(lever.use_case_id)]
     return sorted(found, key=_rank)
 
 

@@ -50,6 +50,7 @@ def find(view: View) -> list[Lever]:
                 rho=view.rho,
                 alpha=view.alpha,
                 weight=own.weight,
+                max_weight=own.max_weight,
                 cluster=own.block,
             )
             spend = calls.total_usd()
@@ -88,6 +89,7 @@ def find(view: View) -> list[Lever]:
                     ),
                     as_of=view.until,
                     certificate=proof,
+                    certified=proof.certified and trusted and not weak,
                     sql={
                         "calls": (
                             "SELECT count(*) FROM llm_calls WHERE "

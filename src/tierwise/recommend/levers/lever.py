@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
 
+from tierwise.errors import StoreError
 from tierwise.evidence.bootstrap import bootstrap_mean
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.retention import Certificate
+from tierwise.recommend.recommendation import DECISIONS, State
+from tierwise.recommend.stored_values import content_hash, decode, encode_fields
 from tierwise.routing.policy import Policy
 from tierwise.savings.pairs import Pairs
 from tierwise.savings.traffic import Floats, Traffic
@@ -92,6 +95,20 @@ class Lever:
     """Of the quality kept; None where the answers stay those of the same model."""
     sql: Mapping[str, str] = field(default_factory=dict[str, str])
     """Number → a statement on the store that gives it again."""
+    certified: bool = False
+    """The certificate speaks for all calls: scored by who may certify, and no use case is known to lose too much."""
+    evidence_state: State = "unproven"
+    """unproven without a number or where it is only a bound; candidate with a saving that is above 0 for sure;
+    certified where the quality is."""
+    state: State = "unproven"
+    """The same, or what a person decided; enforced: somebody has taken it up."""
+    why_now: tuple[str, ...] = ()
+    """What has changed that speaks for doing it now, in words."""
+    expires_at: datetime | None = None
+    """From then on it is to be worked out again before anybody acts on it."""
+    snoozed_until: datetime | None = None
+    decided_why: str | None = None
+    """The reason given by who decided."""
 
     @property
     def id(self) -> str:
@@ -112,29 +129,37 @@ class Lever:
         saving = self.window_saving
         return saving if isinstance(saving, NotEnoughData) else saving.scaled(30.0 / self.window_days)
 
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of what it says: the same until it is worked out again, whatever people decide about it."""
+        return content_hash(self.to_dict(), without=DECISIONS)
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether it is to be worked out again before anybody acts on it; never once it is taken up."""
+        return self.state != "enforced" and self.expires_at is not None and now >= self.expires_at
+
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "provider": self.provider,
-            "request_model": self.request_model,
-            "use_case_id": self.use_case_id,
-            "use_case_name": self.use_case_name,
-            "target": self.target,
-            "calls": self.calls,
-            "spend_usd": str(self.spend_usd),
-            "window_days": self.window_days,
-            "window_saving": self.window_saving.to_dict(),
-            "monthly_saving": self.monthly_saving.to_dict(),
-            "at_most": self.at_most,
-            "action": self.action,
-            "findings": list(self.findings),
-            "assumptions": list(self.assumptions),
-            "certificate": None if self.certificate is None else self.certificate.to_dict(),
-            "as_of": self.as_of.isoformat(),
-            "sql": dict(self.sql),
-        }
+        """All of it as JSON values; `from_dict` reads it back."""
+        return {"id": self.id, **encode_fields(self), "monthly_saving": self.monthly_saving.to_dict()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Lever:
+        """The lever that `to_dict` wrote; entries that this version does not know are left out.
+
+        Raises:
+            StoreError: something that it cannot be without is missing.
+        """
+        values = {item.name: decode(content[item.name]) for item in fields(cls) if item.name in content}
+        needed = (item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING)
+        if missing := [name for name in needed if name not in values]:
+            raise StoreError(
+                f"stored lever {content.get('id')!r} has no {missing[0]!r}; `tierwise recommend` works it out again"
+            )
+        for name in ("as_of", "expires_at", "snoozed_until"):
+            moment = cast("str | None", values.get(name))
+            values[name] = None if moment is None else datetime.fromisoformat(moment)
+        values["spend_usd"] = Decimal(values["spend_usd"])
+        return cls(**values)
 
 
 def total_of(saved: Floats, *, n: int, seed: int) -> Estimate | NotEnoughData:

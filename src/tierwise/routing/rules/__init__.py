@@ -1,11 +1,12 @@
 """Rule kinds: one module each in this folder, and the module's name is the `kind` a policy file writes.
 
-A kind module has four names:
+A kind module has five names:
 
-    KEYS        the keys of `SHARED_KEYS` that a rule of this kind takes, beside those that every rule takes
-    TABLES      names of the sub-tables that only this kind takes, each with the function that reads it
-    target()    the model a matching request is sent to when its arm is a treated one; None: the requested one
-    describe()  what the rule does to the calls it matches, as the second half of a sentence
+    KEYS          the keys of `SHARED_KEYS` that a rule of this kind takes, beside those that every rule takes
+    TABLES        names of the sub-tables that only this kind takes, each with the function that reads it
+    target()      the model a matching request is sent to when its arm is a treated one; None: the requested one
+    escalation()  the models that may follow it within the call, and when; None: none but after a failure
+    describe()    what the rule does to the calls it matches, as the second half of a sentence
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from tierwise.call import Request
+    from tierwise.call import Escalation, Request
     from tierwise.routing.document import TableReader
     from tierwise.routing.policy import Rule
 
@@ -34,6 +35,8 @@ class RuleKind(Protocol):
     def TABLES(self) -> Mapping[str, Callable[[TableReader], Mapping[str, Any]]]: ...
 
     def target(self, rule: Rule, request: Request) -> str | None: ...
+
+    def escalation(self, rule: Rule, request: Request) -> Escalation | None: ...
 
     def describe(self, rule: Rule) -> str: ...
 

@@ -18,5 +18,9 @@ def target(rule: Rule, request: Request) -> str | None:
     return None
 
 
+def escalation(rule: Rule, request: Request) -> None:
+    return None
+
+
 def describe(rule: Rule) -> str:
     return "stay on the model they ask for"

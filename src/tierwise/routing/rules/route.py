@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tierwise.routing.guard import read_guard
+from tierwise.routing.review import read_review
 from tierwise.routing.rules import SHARED_KEYS
 
 if TYPE_CHECKING:
@@ -16,17 +18,15 @@ KEYS = SHARED_KEYS
 
 _STICKY_UNITS = {"conversation": "conversations", "use_case": "use cases", "none": "calls"}
 
-
-def _read_guard(guard: TableReader) -> Mapping[str, Any]:
-    guard.only({"min_retention", "max_failure_rate"})
-    return {name: guard.number(name, 0.0, low=0.0, high=1.0) for name in guard.values}
-
-
-TABLES: Mapping[str, Callable[[TableReader], Mapping[str, Any]]] = {"guard": _read_guard}
+TABLES: Mapping[str, Callable[[TableReader], Mapping[str, Any]]] = {"guard": read_guard, "review": read_review}
 
 
 def target(rule: Rule, request: Request) -> str | None:
     return rule.to
+
+
+def escalation(rule: Rule, request: Request) -> None:
+    return None
 
 
 def describe(rule: Rule) -> str:

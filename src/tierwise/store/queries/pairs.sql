@@ -1,10 +1,14 @@
 -- One row a pair and evaluation: a primary call answered by the requested (strong) model, its shadow call on a cheaper
 -- candidate (weak), and the score that an evaluation of the same name and source gave to each. The newest score counts
 -- where one was given twice; abstentions are no score. The filters look at the primary. Oldest first.
---   start_time (UTC), scored_at (UTC, when the later of the two was first scored), trace_id, span_id, shadow_trace_id, shadow_span_id, use_case_id, use_case_name, task_type,
---   complexity, tenant, conversation_key (the conversation, else the trace), shadow_propensity, provider,
---   evaluation_name, evaluation_source, strong_score, weak_score, and of both, prefixed strong_ and weak_: provider,
---   model, response_model, input_tokens, output_tokens, cache_read_tokens, cost_usd, price_version, duration_s
+--   start_time (UTC), scored_at (UTC, when the later of the two was first scored), trace_id, span_id, shadow_trace_id,
+--   shadow_span_id, use_case_id, use_case_name, task_type, complexity, tenant, conversation_key (the conversation, else
+--   the trace), shadow_propensity, review_propensity (of a person's scores: probability that the pair was drawn for
+--   review; else NULL), policy_version (in force at the primary), provider, evaluation_name,
+--   evaluation_source, strong_score, weak_score, and of both, prefixed strong_ and weak_: provider, model,
+--   response_model, input_tokens, output_tokens, cache_read_tokens, cost_usd, price_version, duration_s,
+--   observed_task_type, observed_use_case_id, observed_use_case_name: what the calls themselves say, and rules match on;
+--   prefixed weak_ alone: failed_checks (structural checks that the answer failed, between blanks; NULL: none was made)
 -- Parameters: $evaluation and $source (NULL: all), $since, $until, $service, $tenant, $model, $task_type, $use_case.
 WITH scores AS (
     SELECT trace_id, span_id, name, source, arg_max(score, time) AS score, min(time) AS first_time
@@ -13,6 +17,20 @@ WITH scores AS (
       AND ($evaluation IS NULL OR name = $evaluation)
       AND ($source IS NULL OR source = $source)
     GROUP BY ALL
+),
+reviewed AS (
+    SELECT shadow_trace_id, shadow_span_id, arg_max(propensity, reviewed_at) AS review_propensity
+    FROM reviews WHERE undone_at IS NULL AND verdict <> 'skip' GROUP BY ALL
+),
+verdicts AS (
+    SELECT trace_id, span_id, coalesce(string_agg(name, ' ' ORDER BY name) FILTER (score < 0.5), '') AS failed_checks
+    FROM (
+        SELECT trace_id, span_id, name, arg_max(score, time) AS score
+        FROM evaluations
+        WHERE score IS NOT NULL AND source = 'structural'
+        GROUP BY ALL
+    )
+    GROUP BY trace_id, span_id
 )
 SELECT
     strong.start_time::TIMESTAMP AS start_time,
@@ -23,11 +41,18 @@ SELECT
     weak.span_id AS shadow_span_id,
     strong.use_case_id,
     strong.use_case_name,
+    strong.observed_task_type,
+    strong.observed_use_case_id,
+    strong.observed_use_case_name,
     strong.task_type,
     strong.complexity,
+    array_to_string(TRY_CAST(strong.attributes."tierwise.use_case.attributes" AS VARCHAR[]), chr(31)) AS declared_attributes,
     strong.tenant,
     coalesce(strong.conversation_id, strong.trace_id) AS conversation_key,
     weak.shadow_propensity,
+    CASE WHEN strong_scores.source = 'human' AND strong_scores.name = 'review' THEN review_propensity END
+        AS review_propensity,
+    strong.policy_version,
     strong.provider,
     strong_scores.name AS evaluation_name,
     strong_scores.source AS evaluation_source,
@@ -50,7 +75,8 @@ SELECT
     strong.price_version AS strong_price_version,
     weak.price_version AS weak_price_version,
     strong.duration_s AS strong_duration_s,
-    weak.duration_s AS weak_duration_s
+    weak.duration_s AS weak_duration_s,
+    verdicts.failed_checks AS weak_failed_checks
 FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS strong
 JOIN llm_calls AS weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
 JOIN scores AS strong_scores
@@ -58,5 +84,7 @@ JOIN scores AS strong_scores
 JOIN scores AS weak_scores
     ON weak_scores.trace_id = weak.trace_id AND weak_scores.span_id = weak.span_id
    AND weak_scores.name = strong_scores.name AND weak_scores.source = strong_scores.source
+LEFT JOIN reviewed ON reviewed.shadow_trace_id = weak.trace_id AND reviewed.shadow_span_id = weak.span_id
+LEFT JOIN verdicts ON verdicts.trace_id = weak.trace_id AND verdicts.span_id = weak.span_id
 WHERE strong.request_model = strong.requested_model
 ORDER BY strong.start_time, strong.trace_id, strong.span_id, weak.span_id, evaluation_name, evaluation_source;

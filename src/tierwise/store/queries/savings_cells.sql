@@ -8,6 +8,7 @@
 --   cache_write_1h_tokens, reasoning_tokens, web_searches, cost_usd (NULL in a cell of calls without a price),
 --   largest_input_tokens, largest_output_tokens; and with $detail also complexity, tenant, policy_version, rule_id,
 --   arm, propensity, error_type, else NULL
+--   observed_task_type, observed_use_case_id, observed_use_case_name: what the calls themselves say, and rules match on
 -- Parameters: $units (groups that conversations are dealt into by a hash; NULL: each alone), $every (each how manieth
 --   conversation is looked at for warm_read_tokens, NULL is 1), $long_input (a call with more input tokens stands with
 --   those of its own size; NULL: never), $price_changes (nanoseconds since 1970 between commas, NULL for none; calls of
@@ -46,7 +47,7 @@ cells AS (
         max(start_time)::TIMESTAMP AS start_time,
         count(*) AS calls,
         provider, operation, request_model, requested_model, service_tier, task_type, use_case_id, use_case_name,
-        decision,
+        observed_task_type, observed_use_case_id, observed_use_case_name, decision,
         CASE WHEN $units IS NULL THEN conversation ELSE conversation % $units::BIGINT END AS unit,
         (sum(input_tokens) FILTER (sound))::BIGINT AS input_tokens,
         (sum(output_tokens) FILTER (sound))::BIGINT AS output_tokens,
@@ -68,7 +69,7 @@ cells AS (
     FROM marked
     GROUP BY
         provider, operation, request_model, requested_model, service_tier, task_type, use_case_id, use_case_name,
-        decision, unit,
+        observed_task_type, observed_use_case_id, observed_use_case_name, decision, unit,
         CASE WHEN $detail THEN complexity END, CASE WHEN $detail THEN tenant END,
         CASE WHEN $detail THEN policy_version END, CASE WHEN $detail THEN rule_id END,
         CASE WHEN $detail THEN arm END, CASE WHEN $detail THEN propensity END,

@@ -8,25 +8,40 @@ WITH bounds AS (
         $since::BIGINT AS since,
         coalesce($until::BIGINT, epoch_ns(now()::TIMESTAMP_NS)) AS until
 ),
-selected AS MATERIALIZED (
-    SELECT
-        coalesce(epoch_ns(start_time) >= since, true) AS inside, cost_usd, priced, duration_s, use_case_id, start_time
-    FROM traffic(NULL, $until, $service, $tenant, $model, $task_type, $use_case), bounds
-    WHERE since IS NULL OR epoch_ns(start_time) >= since - (until - since)
+cells AS MATERIALIZED (
+    SELECT true AS inside, * FROM selected_cells(
+        $since, $until, $service, $tenant, $model, $task_type, $use_case, $rolled_from, $rolled_until
+    )
+    WHERE NOT shadow AND answered
+    UNION ALL
+    SELECT false, * FROM selected_cells(
+        $since::BIGINT - (coalesce($until::BIGINT, epoch_ns(now()::TIMESTAMP_NS)) - $since::BIGINT), $since, $service,
+        $tenant, $model, $task_type, $use_case, $rolled_before_from, $rolled_before_until
+    )
+    WHERE NOT shadow AND answered AND $since IS NOT NULL
+),
+durations AS (
+    SELECT duration.step, sum(duration.calls) AS calls
+    FROM (SELECT unnest(durations) AS duration FROM cells WHERE inside)
+    GROUP BY ALL
+),
+ranked AS (
+    SELECT step, sum(calls) OVER (ORDER BY step) AS below, sum(calls) OVER () AS calls FROM durations
 ),
 totals AS (
     SELECT
-        count(*) FILTER (inside) AS calls,
-        sum(cost_usd) FILTER (inside) AS spend_usd,
-        avg(cost_usd) FILTER (inside)::DOUBLE AS cost_per_call_usd,
-        quantile_cont(duration_s, 0.5) FILTER (inside) AS duration_s_p50,
-        quantile_cont(duration_s, 0.95) FILTER (inside) AS duration_s_p95,
+        coalesce(sum(calls) FILTER (inside), 0)::BIGINT AS calls,
+        sum(spend_usd) FILTER (inside) AS spend_usd,
+        (sum(spend_usd) FILTER (inside))::DOUBLE / nullif(sum(costed_calls) FILTER (inside), 0) AS cost_per_call_usd,
+        (SELECT min(duration_of(step)) FROM ranked WHERE below >= 0.5 * calls) AS duration_s_p50,
+        (SELECT min(duration_of(step)) FROM ranked WHERE below >= 0.95 * calls) AS duration_s_p95,
         count(DISTINCT use_case_id) FILTER (inside) AS use_cases,
-        count(*) FILTER (NOT inside) AS previous_calls,
-        sum(cost_usd) FILTER (NOT inside) AS previous_spend_usd,
-        avg(cost_usd) FILTER (NOT inside)::DOUBLE AS previous_cost_per_call_usd,
-        min(start_time) FILTER (NOT inside)::TIMESTAMP AS previous_first_time
-    FROM selected
+        sum(calls) FILTER (NOT inside) AS previous_calls,
+        sum(spend_usd) FILTER (NOT inside) AS previous_spend_usd,
+        (sum(spend_usd) FILTER (NOT inside))::DOUBLE / nullif(sum(costed_calls) FILTER (NOT inside), 0)
+            AS previous_cost_per_call_usd,
+        min(first_time) FILTER (NOT inside)::TIMESTAMP AS previous_first_time
+    FROM cells
 )
 SELECT
     calls, spend_usd, cost_per_call_usd, duration_s_p50, duration_s_p95, use_cases, previous_spend_usd,

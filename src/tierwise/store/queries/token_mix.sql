@@ -7,17 +7,20 @@ WITH models AS (
     SELECT
         provider,
         request_model AS model,
-        sum(greatest(input_tokens - cache_read_tokens - cache_write_tokens, 0)) AS fresh_input,
+        sum(fresh_input_tokens) AS fresh_input,
         sum(cache_read_tokens) AS cache_read,
         sum(cache_write_tokens) AS cache_write,
-        sum(greatest(output_tokens - reasoning_tokens, 0)) AS output,
+        sum(plain_output_tokens) AS output,
         sum(reasoning_tokens) AS reasoning,
         sum(cost_input_usd) AS cost_input_usd,
         sum(cost_cache_read_usd) AS cost_cache_read_usd,
         sum(cost_cache_write_usd) AS cost_cache_write_usd,
         sum(cost_output_usd) AS cost_output_usd,
-        row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, count(*) DESC, request_model) AS model_rank
-    FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case)
+        row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, sum(calls) DESC, request_model) AS model_rank
+    FROM selected_cells(
+        $since, $until, $service, $tenant, $model, $task_type, $use_case, $rolled_from, $rolled_until
+    )
+    WHERE NOT shadow
     GROUP BY provider, request_model
     QUALIFY model_rank <= coalesce($models, 8)
 ),

@@ -5,11 +5,13 @@ SELECT
     provider,
     request_model AS model,
     coalesce(unpriced_reason, 'unknown') AS unpriced_reason,
-    count(*) AS calls,
+    sum(calls)::BIGINT AS calls,
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
-    max(start_time)::TIMESTAMP AS newest_call_time
-FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case)
-WHERE NOT priced AND NOT coalesce(starts_with(unpriced_reason, 'billed '), false)
+    max(newest_time)::TIMESTAMP AS newest_call_time
+FROM selected_cells(
+        $since, $until, $service, $tenant, $model, $task_type, $use_case, $rolled_from, $rolled_until
+    )
+WHERE NOT shadow AND answered AND NOT priced AND NOT coalesce(starts_with(unpriced_reason, 'billed '), false)
 GROUP BY ALL
 ORDER BY calls DESC, model, unpriced_reason;
