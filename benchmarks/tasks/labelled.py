@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,9 @@ def chat(user: str, system: str = "", tools: str = "") -> dict[str, Any]:
 
 def macro_f1(gold: Sequence[str], said: Sequence[str]) -> float:
     """Mean F1 over the labels that occur."""
-    scores: list[float] = []
-    for label in set(gold):
-        hits = sum(a == b == label for a, b in zip(gold, said, strict=True))
-        scores.append(2 * hits / (gold.count(label) + said.count(label)))
-    return statistics.mean(scores)
+    labelled, claimed = Counter(gold), Counter(said)
+    hits = Counter(a for a, b in zip(gold, said, strict=True) if a == b)
+    return statistics.mean(2 * hits[label] / (count + claimed[label]) for label, count in labelled.items())
 
 
 def calibration_error(chances: Sequence[float], right: Sequence[bool]) -> float:

@@ -255,7 +255,7 @@ def _path(
     # Of the policy's loss: what the ranking does not know about it, and the noise of the test.
     curvature = ranked.traffic**2 * ranked.doubt + ranked.traffic * ranked.spread / horizon
     allowed = ranked.chance_of_floor(steps, floor, horizon)
-    # Part of the calls of a use case whose model seems to lose too much could be moved within the whole's promise; those
+    # Part of the calls of a use case whose model seems to lose too much could move within the whole's promise; those
     # calls would be answered badly all the same.
     worthwhile = chosen[(ranked.worth[chosen] > 0.0) & (ranked.kept[chosen] >= floor)]
     expected, variance = 0.0, 0.0

@@ -2,7 +2,7 @@
 
 Weak evidence. Within one kind of task these separate the requests that a cheaper model gets wrong from those it gets
 right only somewhat better than chance, and words of reasoning or constraint beside them made it worse;
-`benchmarks/tasks/rules.py --complexity` prints the figures. The band describes a request; it does not predict the
+`benchmarks/tasks/evaluate.py --complexity` prints the figures. The band describes a request; it does not predict the
 quality of an answer, and no routing rule should rest on it alone.
 """
 

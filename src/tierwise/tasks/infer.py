@@ -13,7 +13,7 @@ knows decides, and `Inference.source` says which:
     unknown           not enough evidence
 
 On prompts from sources it was not written from, the inference by words is right little more than half of the time:
-`benchmarks/tasks/rules.py` prints the figures. A label always beats it.
+`benchmarks/tasks/evaluate.py` prints the figures. A label always beats it.
 """
 
 from __future__ import annotations

@@ -1,30 +1,35 @@
-"""What the rules of `tierwise.tasks` get right, on prompts labelled by others, and what a call costs.
+"""What `tierwise.tasks` gets right, on prompts labelled by others, beside regular expressions.
 
-    python benchmarks/tasks/rules.py --data DIR [--routing DIR] [--complexity FILE]
+    python benchmarks/tasks/evaluate.py --data DIR [--routing DIR] [--complexity FILE]
 
 `--data` holds parquet files with the columns system, user, tools, label and template. The lexicon was written while
-reading every source in it but `dolly`: only dolly's row says how the rules do on prompts nobody looked at.
-`--routing` adds what they say about prompts without a task label, and how use cases group known templates.
-`--complexity` adds how well the complexity score tells prompts that a weak model got wrong.
+reading every source in it but `dolly`. `gold`, in the folder beside this file, are 300 requests as applications send
+them; language models wrote them, and labelled them twice, that saw neither the lexicon nor each other's labels. Only
+those two rows say how the inference does on prompts it was not written from. `--routing` adds what it says about
+prompts without a task label, and how use cases group known templates. `--complexity` adds how well the complexity score tells
+prompts that a weak model got wrong. Intervals are 95%: Wilson's for shares, a bootstrap over the rows for macro F1.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import random
 import statistics
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from labelled import UNSEEN, calibration_error, chat, macro_f1, read
+from regex_baseline import regex_task
 
 from tierwise.tasks import TaskMemory, infer, use_case
 from tierwise.tasks.complexity import complexity
 from tierwise.tasks.prompt import read_prompt
 
-_REPEATS = 7
+GOLD = Path(__file__).parent / "gold"
+_DRAWS = 200
 
 
 def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
@@ -41,20 +46,104 @@ def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
     return (rank_sum - positives * (positives + 1) / 2) / (positives * (len(ranked) - positives))
 
 
-def print_accuracy(folder: Path) -> None:
-    print(f"unknown counts as wrong; covered = not unknown; ECE over all rows; only {UNSEEN} was never read\n")
-    print(f"{'source':24}{'rows':>7}{'accuracy':>10}{'macro F1':>10}{'covered':>9}{'acc. covered':>14}{'ECE':>7}")
-    for path in sorted(folder.glob("*.parquet"), key=lambda path: (path.stem == UNSEEN, path.stem)):
-        rows = read(path, ("system", "user", "tools", "label"))
-        found = [infer(chat(row["user"], row["system"], row["tools"]), operation="chat", memory=None) for row in rows]
-        gold, said = [row["label"] for row in rows], [one.task_type for one in found]
-        right = [a == b for a, b in zip(gold, said, strict=True)]
-        covered = [is_right for is_right, one in zip(right, found, strict=True) if one.source != "unknown"]
-        print(
-            f"{path.stem:24}{len(rows):7}{statistics.mean(right):10.3f}{macro_f1(gold, said):10.3f}"
-            f"{len(covered) / len(rows):9.2f}{statistics.mean(covered):14.3f}"
-            f"{calibration_error([one.confidence for one in found], right):7.3f}"
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One prompt: what it is labelled, what we said, and what regular expressions said."""
+
+    label: str
+    said: str
+    confidence: float
+    source: str
+    by_regex: str
+
+
+def judge_rows(path: Path) -> list[Judged]:
+    rows = read(path, ("system", "user", "tools", "label"))
+    return [
+        Judged(
+            row["label"],
+            (found := infer(chat(row["user"], row["system"], row["tools"]), operation="chat", memory=None)).task_type,
+            found.confidence,
+            found.source,
+            regex_task(row["system"], row["user"], has_tools=bool(row["tools"])),
         )
+        for row in rows
+    ]
+
+
+def gold_rows() -> tuple[list[Judged], float, float]:
+    """The gold requests on whose label both annotators agree, the share of those, and Cohen's kappa."""
+    requests = [json.loads(line) for line in (GOLD / "requests.jsonl").read_text(encoding="utf-8").splitlines()]
+    first, second = (
+        {row["id"]: row["label"] for row in map(json.loads, (GOLD / name).read_text(encoding="utf-8").splitlines())}
+        for name in ("labels-a.jsonl", "labels-b.jsonl")
+    )
+    agreed = statistics.mean(first[item["id"]] == second[item["id"]] for item in requests)
+    counts = [Counter(labels.values()) for labels in (first, second)]
+    by_chance = sum(counts[0][label] * counts[1][label] for label in counts[0]) / len(requests) ** 2
+    judged: list[Judged] = []
+    for item in requests:
+        if (label := first[item["id"]]) != second[item["id"]]:
+            continue
+        found = infer(item["request"], memory=None)
+        prompt = read_prompt(item["request"])
+        by_regex = regex_task(prompt.system, prompt.user, has_tools=bool(prompt.tool_names and not prompt.forced_tool))
+        judged.append(Judged(label, found.task_type, found.confidence, found.source, by_regex))
+    return judged, agreed, (agreed - by_chance) / (1 - by_chance)
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    share, z = right / n, 1.96
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n)
+    return middle - half, middle + half
+
+
+def f1_interval(rows: Sequence[Judged]) -> tuple[float, float]:
+    rng = random.Random(1)
+    found = sorted(
+        macro_f1([row.label for row in drawn], [row.said for row in drawn])
+        for drawn in (rng.choices(rows, k=len(rows)) for _ in range(_DRAWS))
+    )
+    return found[int(0.025 * _DRAWS)], found[int(0.975 * _DRAWS)]
+
+
+def at_coverage(rows: Sequence[Judged], share: float) -> float:
+    """Accuracy over the most confident `share` of the rows."""
+    ranked = sorted(rows, key=lambda row: -row.confidence)[: max(1, round(share * len(rows)))]
+    return statistics.mean(row.label == row.said for row in ranked)
+
+
+def print_accuracy(folder: Path) -> None:
+    print("unknown counts as wrong; ECE over all rows; 60%: accuracy on the most confident 60%")
+    print(f"{'':20}{'rows':>7}{'accuracy':>24}{'macro F1':>24}{'60%':>8}{'ECE':>7}{'regex: acc.':>14}{'F1':>7}")
+    paths = sorted(folder.glob("*.parquet"), key=lambda path: (path.stem == UNSEEN, path.stem))
+    gold, agreed, kappa = gold_rows()
+    judged = {path.stem: judge_rows(path) for path in paths} | {"gold": gold}
+    for name, rows in judged.items():
+        right = sum(row.label == row.said for row in rows)
+        (low, high), (f1_low, f1_high) = wilson(right, len(rows)), f1_interval(rows)
+        labels = [row.label for row in rows]
+        f1 = macro_f1(labels, [row.said for row in rows])
+        regex = [row.by_regex for row in rows]
+        error = calibration_error([row.confidence for row in rows], [row.label == row.said for row in rows])
+        by_regex = statistics.mean(a == b for a, b in zip(labels, regex, strict=True))
+        print(
+            f"{name:20}{len(rows):7}{right / len(rows):10.3f} [{low:.3f}, {high:.3f}]{f1:10.3f} [{f1_low:.3f}, "
+            f"{f1_high:.3f}]{at_coverage(rows, 0.6):8.3f}{error:7.3f}{by_regex:14.3f}{macro_f1(labels, regex):7.3f}"
+        )
+    print(f"gold: annotators agree on {agreed:.1%} of the requests, kappa {kappa:.3f}; only those are counted")
+    for name in (UNSEEN, "gold"):
+        print(f"\n{name}, by label{'rows':>24}{'recall':>9}{'precision':>11}  most often taken for")
+        for label in sorted({row.label for row in judged[name]}):
+            rows = [row for row in judged[name] if row.label == label]
+            said = sum(row.said == label for row in judged[name])
+            hits = sum(row.said == label for row in rows)
+            wrong = Counter(row.said for row in rows if row.said != label).most_common(2)
+            print(
+                f"  {label:28}{len(rows):6}{hits / len(rows):9.2f}{hits / said if said else 0:11.2f}  "
+                + ", ".join(f"{task} {count}" for task, count in wrong)
+            )
 
 
 def print_template_level(folder: Path) -> None:
@@ -122,47 +211,6 @@ def print_complexity(path: Path) -> None:
         print(f"  {name:22}{len(pairs):6}  AUC {auc(scores, wrong):.3f}")
 
 
-def microseconds(call: Callable[[Any], object], requests: Sequence[Any]) -> float:
-    """Median over the requests of the fastest of some repeats, which leaves other load on the machine out."""
-    fastest = [float("inf")] * len(requests)
-    for repeat in range(_REPEATS):
-        for index, request in enumerate(requests):
-            fresh = request(repeat) if callable(request) else request
-            start = time.perf_counter_ns()
-            call(fresh)
-            fastest[index] = min(fastest[index], time.perf_counter_ns() - start)
-    return statistics.median(fastest) / 1_000
-
-
-def print_latency(folder: Path) -> None:
-    rows = read(folder / "p3.parquet", ("user",))
-    texts = [row["user"] for row in rows if 700 <= len(row["user"]) <= 900][:200]
-    systems = [row["system"] for row in read(folder / "natural-instructions.parquet", ("system",))]
-    system = next(text for text in systems if 500 <= len(text) <= 700)
-
-    def ask(request: Mapping[str, Any]) -> object:
-        return infer(request, operation="chat", memory=memory)
-
-    # A counter keeps every request from the caches.
-    def new(text: str, instructions: str = "") -> Callable[[int], dict[str, Any]]:
-        return lambda repeat: chat(f"{repeat} {text}", instructions and f"{instructions} {text[:20]} {repeat}")
-
-    memory: TaskMemory | None = None
-    print("\nmicroseconds for task, use case and complexity together")
-    print(f"  new text, 50 tokens             {microseconds(ask, [new(text[:200]) for text in texts]):7.1f}")
-    print(f"  new text, 200 tokens            {microseconds(ask, [new(text) for text in texts]):7.1f}")
-    print(f"  new text, 2,000 tokens          {microseconds(ask, [new(text * 10) for text in texts]):7.1f}")
-    print(f"  new text, 5 MB                  {microseconds(ask, [new(text * 6_250) for text in texts[:5]]):7.1f}")
-    print(f"  new instructions and new text   {microseconds(ask, [new(text, system) for text in texts]):7.1f}")
-    memory = TaskMemory()
-    for text in texts:
-        ask(chat(text, system))
-    known = [lambda repeat, text=text: chat(f"{repeat} {text}", system) for text in texts]
-    print(f"  known use case, new text        {microseconds(ask, known):7.1f}")
-    print(f"  known use case, same text       {microseconds(ask, [chat(text, system) for text in texts]):7.1f}")
-    print(f"  reading the request alone       {microseconds(read_prompt, known):7.1f}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled prompts, one parquet a source")
@@ -184,7 +232,6 @@ def main() -> None:
         print_unlabelled(given.routing)
     if given.complexity:
         print_complexity(given.complexity)
-    print_latency(given.data)
 
 
 if __name__ == "__main__":
