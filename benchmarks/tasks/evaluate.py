@@ -6,8 +6,9 @@
 reading every source in it but `dolly`. `gold`, in the folder beside this file, are 300 requests as applications send
 them; language models wrote them, and labelled them twice, that saw neither the lexicon nor each other's labels. Only
 those two rows say how the inference does on prompts it was not written from. `--routing` adds what it says about
-prompts without a task label, and how use cases group known templates. `--complexity` adds how well the complexity score tells
-prompts that a weak model got wrong. Intervals are 95%: Wilson's for shares, a bootstrap over the rows for macro F1.
+prompts without a task label, and how use cases group known templates. `--complexity` adds how well the complexity
+score tells prompts that a weak model got wrong. Intervals are 95%: Wilson's for shares, a bootstrap over the rows for
+macro F1.
 """
 
 from __future__ import annotations
