@@ -218,8 +218,9 @@ class Rung:
 
     @property
     def asks_user(self) -> bool:
-        """Whether functions of the user's take part in judging the answer."""
-        return "contradiction" in self.ladder.escalation.checks
+        """Whether code of the user's takes part in judging the answer: functions, or a class with validators."""
+        names = self.ladder.escalation.checks
+        return "contradiction" in names or ("schema" in names and isinstance(self._context().schema, type))
 
     def judge(self) -> bool:
         """Whether the answer will do, by all but its agreement with others; one that will not is recorded as such."""
@@ -257,18 +258,12 @@ class Rung:
     def _passes(self, names: tuple[str, ...], reply: Reply) -> bool:
         """Whether the answer passes these checks; their findings are noted."""
         ladder, observation = self.ladder, self.observation
-        request = ladder.outgoing.request
         verdicts = checks.run(
             names,
-            request.body,
+            ladder.outgoing.request.body,
             as_answer(reply),
             timeout_s=ladder.escalation.check_timeout_s,
-            context=checks.context_of(
-                use_case_id=request.use_case_id,
-                use_case_name=request.use_case_name,
-                task_type=request.task_type,
-                samples=tuple(self._samples),
-            ),
+            context=self._context(),
         )
         attempt = observation.attempt
         assert attempt is not None
@@ -281,6 +276,15 @@ class Rung:
         model = ladder.models[self.place]
         self._reject(failed.check, f"{model} did not pass {failed.check}: {failed.reason or 'no reason given'}", reply)
         return False
+
+    def _context(self) -> checks.CheckContext:
+        request = self.ladder.outgoing.request
+        return checks.context_of(
+            use_case_id=request.use_case_id,
+            use_case_name=request.use_case_name,
+            task_type=request.task_type,
+            samples=tuple(self._samples),
+        )
 
     def _parse(self, reply: Reply) -> bool:
         """Have the SDK make of the answer what the caller asked for; whether it could."""
