@@ -28,7 +28,7 @@ from tierwise.store import named, open_store
 
 MOST_MS = 300.0
 REPEATS = 5
-BATCH = frozenset({"calls", "pairs", "rule_scores", "savings_calls", "savings_cells", "shadows"})
+BATCH = frozenset({"calls", "pairs", "rule_arms", "rule_scores", "savings_calls", "savings_cells", "shadows"})
 """Prefixes `lever_` too: all of them read rows by the million to hand them on."""
 NEEDED: dict[str, dict[str, Any]] = {
     "savings_cells": {"units": 50},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import charts
@@ -13,6 +14,7 @@ from estimates import Shown
 from tierwise.evidence.estimate import Estimate, NotEnoughData
 from tierwise.evidence.retention import Certificate
 from tierwise.recommend import Recommendation
+from tierwise.recommend.recommendation import JudgedEvidence
 from tierwise.savings.latency import LatencyChange
 from tierwise.store import named
 
@@ -46,6 +48,7 @@ def draw(item: Recommendation) -> None:
         estimates.metric("Quality kept", estimates.shown_retention(item.certificate), colour=_quality_colour(item))
         estimates.metric("Time to answer", _latency(item.latency), sign=True, note="Median, change when the calls move")
     st.caption(format.literal(_evidence_in_words(item)))
+    _why_now(item)
     if item.missing:
         st.markdown(
             "**What is missing**\n" + "\n".join(f"- {format.literal(_sentence(line))}" for line in item.missing)
@@ -54,6 +57,16 @@ def draw(item: Recommendation) -> None:
         st.markdown(f"**Put away until** {format.moment(item.snoozed_until)}")
     if item.decided_why:
         st.markdown(f"**Because** {format.literal(item.decided_why)}")
+
+
+def _why_now(item: Recommendation) -> None:
+    if item.why_now:
+        st.markdown("**Why now**\n" + "\n".join(f"- {format.literal(_sentence(line))}" for line in item.why_now))
+    if item.is_stale(datetime.now(UTC)):
+        st.markdown(
+            f":orange[:material/hourglass_disabled: Expired {format.moment(item.expires_at)}: work it out again before "
+            "anybody acts on it.]"
+        )
 
 
 def _volume(item: Recommendation) -> None:
@@ -91,10 +104,16 @@ def _heading(item: Recommendation) -> None:
             label, colour, icon, meaning = STATES[item.evidence_state]
             st.badge(f"Evidence: {label.lower()}", icon=icon, color=colour, help=meaning)
         st.badge(format.literal(item.scope.task_type), color="gray", help="Task type, as predicted when called.")
-    st.markdown(
-        f"`{item.scope.request_model}` :material/arrow_forward: `{item.target}`"
-        f" :gray[at {format.literal(item.scope.provider)}]"
-    )
+    provider = format.literal(item.scope.provider)
+    parts = [f"`{item.scope.request_model}` :material/arrow_forward: `{item.target}` :gray[at {provider}]"]
+    if item.share < 1.0:
+        parts.append(f"{format.percent(item.share, 0)} of calls")
+    if item.rule_kind == "cascade":
+        parts.append(
+            f"as a cascade: {format.percent(item.strong_share, 0)} of what "
+            f"{format.literal(item.scope.request_model)} costs is still paid"
+        )
+    st.markdown(" · ".join(parts))
 
 
 def _positive(saving: Estimate | NotEnoughData) -> bool:
@@ -149,6 +168,8 @@ def details(item: Recommendation) -> None:
 
 def _evidence(item: Recommendation) -> None:
     _retention_chart(item)
+    if item.judged is not None:
+        _judged(item.judged)
     if item.compatibility:
         st.markdown(
             f"**{format.literal(item.target)} and these calls**\n"
@@ -157,6 +178,27 @@ def _evidence(item: Recommendation) -> None:
     needed = _needed(item)
     if needed:
         st.markdown(f"**To certify it:** {format.literal(needed)}")
+
+
+def _judged(evidence: JudgedEvidence) -> None:
+    """What a judge and people have to do with the certificate."""
+    waiting = f", {format.count(evidence.waiting)} waiting" if evidence.waiting else ""
+    lines = [
+        f"Judge “{evidence.judge}”: {format.count(evidence.pairs)} pairs, {format.count(evidence.counted)} counted",
+        f"People: {format.count(evidence.reviewed)} pairs reviewed, {format.count(evidence.skipped)} skipped{waiting}",
+    ]
+    for name, figure in (
+        ("Judge and people agree", evidence.agreement),
+        ("Kappa", evidence.kappa),
+        ("The judge's leniency", evidence.leniency),
+        ("The judge's position bias", evidence.position_advantage),
+        ("Consistent in both orders", evidence.consistency),
+        ("Score now, by people", evidence.strong_quality),
+        ("Score then, by people", evidence.weak_quality),
+    ):
+        text = estimates.shown(figure)
+        lines.append(f"{name}: {text.value} ({text.interval})")
+    st.markdown("**Judge and people**\n" + "\n".join(f"- {format.literal(line)}" for line in lines))
 
 
 def _assumptions(item: Recommendation) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import streamlit as st
 
 from tierwise import settings
-from tierwise.store import PolicyRecord, Store, open_store
+from tierwise.store import PolicyRecord, RecommendationKind, Store, open_store
 
 TTL_S = 10
 """How old a cached read may be."""
@@ -115,14 +115,14 @@ def _policies(url: str, _store: Store) -> list[PolicyRecord]:
     return _store.policy_history()
 
 
-def recommendations() -> list[dict[str, Any]]:
-    """Every saved recommendation, newest first."""
-    return _recommendations(source().url, store())
+def recommendations(kind: RecommendationKind = "model") -> list[dict[str, Any]]:
+    """Every saved recommendation or lever, newest first."""
+    return _recommendations(source().url, kind, store())
 
 
 @st.cache_data(ttl=TTL_S, max_entries=8, show_spinner=False)
-def _recommendations(url: str, _store: Store) -> list[dict[str, Any]]:
-    return _store.recommendations()
+def _recommendations(url: str, kind: RecommendationKind, _store: Store) -> list[dict[str, Any]]:
+    return _store.recommendations(kind)
 
 
 def audit_log() -> list[dict[str, Any]]:

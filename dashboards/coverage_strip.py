@@ -95,7 +95,13 @@ def _evaluation(totals: dict[str, Any]) -> None:
         icon=":material/science:",
         color="gray",
         help=f"What tierwise's own {format.count(totals['evaluation_calls'])} shadow calls cost. "
-        "It is in no other amount, and every net saving has it taken off.",
+        "It is in no other amount, and every net saving has it taken off."
+        + (
+            f" Judges asked models for {format.literal(format.money(totals['judge_cost_usd']))} more; those calls are "
+            "your own, and in the spend."
+            if totals["judge_calls"]
+            else ""
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def compare(selected: Filters, current: Policy, edited: str | None) -> None:
                 index=min(place, len(names) - 1),
                 key=key,
             )
-            headline(analysis.simulation(selected, known[name], quality_floor=None), width=130)
+            headline(analysis.simulation(selected, known[name]), width=130)
             chosen.append(name)
     left, right = chosen
     with st.container(border=True):

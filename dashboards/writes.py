@@ -19,6 +19,8 @@ import streamlit as st
 
 from tierwise.errors import Conflict, TierwiseError
 from tierwise.recommend import Recommendation, actions
+from tierwise.recommend.kept_levers import find_lever
+from tierwise.recommend.levers import Lever
 from tierwise.store import PolicyRecord, Store
 
 _DONE = "writes_done"
@@ -104,15 +106,19 @@ def store_as_seen(version: int | None) -> Store:
     return cast("Store", _OfVersion(connection.store(), version))
 
 
-def require_state(store: Store, item: Recommendation) -> None:
-    """Make sure that a recommendation is still in the state that was on the page.
+def require_state(store: Store, item: Recommendation | Lever) -> None:
+    """Make sure that a recommendation or lever is still in the state that was on the page.
 
     Raises:
         Conflict: it is in another.
     """
-    now = actions.find(store, item.id)
-    if now.state != item.state:
-        raise Conflict(f"{item.scope.label} is {now.state} by now, the page showed {item.state}.")
+    label, now = (
+        (item.label, find_lever(store, item.id).state)
+        if isinstance(item, Lever)
+        else (item.scope.label, actions.find(store, item.id).state)
+    )
+    if now != item.state:
+        raise Conflict(f"{label} is {now} by now, the page showed {item.state}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@
 
 The store is a real one, filled by SQL: use cases whose traffic falls off like a power, log-normal tokens, conversations
 of one to eight calls, four dear models of one provider with more than 20 cheaper ones each. A tenth of the use cases
-has shadow calls with scores on both sides. The search runs in a process of its own: time is the wall's, memory that
-process's peak resident set, DuckDB's included. Exit code 1 above 60 s or 4 GiB.
+has shadow calls with scores on both sides. Rows lie in the order of time, as a collector writes them. The search runs
+in a process of its own: time is the wall's, memory that process's peak resident set, DuckDB's included. Exit code 1
+above 60 s or 4 GiB.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ SELECT
     'genai-prices' AS price_version, 'extraction' AS task_type, printf('uc_%06d', use_case) AS use_case_id,
     printf('use case %d', use_case) AS use_case_name, md5(conversation::VARCHAR) AS conversation_id, {_COMMON}
 FROM sized JOIN price USING (model)
+ORDER BY start_time
 """
 _SHADOWED = """
 CREATE TEMP TABLE shadowed AS
@@ -118,6 +120,7 @@ SELECT
     'genai-prices' AS price_version, task_type, use_case_id, trace_id AS shadow_of_trace_id,
     span_id AS shadow_of_span_id, 0.05 AS shadow_propensity, {_COMMON}
 FROM shadowed JOIN price ON price.model = weak_model
+ORDER BY start_time
 """
 _SCORES = f"""
 INSERT INTO evaluations BY NAME
@@ -133,6 +136,7 @@ UNION ALL BY NAME
 SELECT md5(trace_id) AS trace_id, substr(md5(span_id), 1, 16) AS span_id, 'exact' AS name, 'check' AS source,
        (CASE WHEN alike THEN strong_score ELSE 0 END)::DOUBLE AS score, start_time AS time
 FROM scored
+ORDER BY time
 """
 
 

@@ -8,6 +8,7 @@ import connection
 import downloads
 import format
 import policies
+import rule_watch
 import streamlit as st
 import writes
 
@@ -219,6 +220,7 @@ if not history:
         st.page_link("views/recommendations.py", label="See recommendations", icon=":material/lightbulb:")
 else:
     in_force(history[0])
+    rule_watch.draw()
     shown_text, shown_history, shown_audit = st.tabs(["Text", "History", "Audit log"], key="policy_tab")
     with shown_text:
         text(history[0])

@@ -23,11 +23,14 @@ from tierwise.recommend import actions, to_rule
 from tierwise.routing import policy
 from tierwise.routing.policy import MAX_HOLDOUT, Policy, Rule
 from tierwise.savings.latency import LatencyChange
-from tierwise.savings.simulate import RuleSimulation, Simulation
+from tierwise.savings.moves import Pricing
+from tierwise.savings.simulate import RuleSimulation, Simulation, WhatIf
 
 selected: Filters = st.session_state["selected"]
 
 FLOORS = (None, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0)
+_MOST_PRICED = 8
+"""Models that have a slider."""
 _TEXT = "policy_text"
 _OPEN_STATES = ("certified", "candidate", "unproven")
 
@@ -79,6 +82,43 @@ def knobs(current: Policy) -> tuple[Policy, float | None]:
     ]
     rules += [in_force[name] for name in chosen if name in in_force]
     return replace(current, mode="enforce", rules=tuple(rules)), floor
+
+
+def pricing(proposed: Policy) -> Pricing:
+    """Draw what is assumed of prices and caches; folded away, for most leave it."""
+    with st.expander("Cache and prices", icon=":material/price_change:", type="compact", key="pricing"):
+        kept = st.slider(
+            "Cache reads that the target's cache serves too",
+            0,
+            100,
+            0,
+            5,
+            format="%d%%",
+            key="cache_kept",
+            bind="query-params",
+            help="Beyond those of what the call before in the conversation had sent.",
+        )
+        factors: dict[tuple[str, str], float] = {}
+        targets = {
+            (provider, rule.to): None
+            for rule in proposed.rules
+            if rule.to is not None
+            for provider in rule.when.provider
+        }
+        for provider, model in list(targets)[:_MOST_PRICED]:
+            percent = st.slider(
+                f"Price of {model}, of today's",
+                10,
+                300,
+                100,
+                5,
+                format="%d%%",
+                key=f"price_{provider}_{model}",
+                help=f"All of its prices at {provider}; those for long contexts count as the others.",
+            )
+            if percent != 100:
+                factors[provider, model] = percent / 100
+    return Pricing(cache_kept=kept / 100, overrides=analysis.scaled_prices(factors) or None)
 
 
 def _floor_label(floor: float | None) -> str:
@@ -227,7 +267,7 @@ def editor(current_text: str, based_on: int | None) -> None:
             confirm_apply(text, current_text, based_on)
     if simulate_it:
         proposed = policy.parse(text)
-        results(analysis.simulation(selected, proposed, quality_floor=None), proposed)
+        results(analysis.simulation(selected, proposed), proposed)
 
 
 @st.dialog("Put this policy in force?", icon=":material/bolt:", width="medium")
@@ -254,8 +294,9 @@ else:
     by_knobs, as_text, side_by_side = st.tabs(["What if", "As text", "Compare"], key="simulator_tab", on_change="rerun")
     if by_knobs.open:
         with by_knobs:
-            proposed, quality_floor = knobs(current)
-            results(analysis.simulation(selected, proposed, quality_floor=quality_floor), proposed)
+            proposed, floor = knobs(current)
+            what_if = WhatIf(quality_floor=floor, pricing=pricing(proposed))
+            results(analysis.simulation(selected, proposed, what_if), proposed)
             st.button(
                 "Take this policy to the editor",
                 icon=":material/edit_note:",

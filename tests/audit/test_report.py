@@ -121,7 +121,7 @@ def test_costs_on_another_model_are_those_of_simulate(measured: DuckDBStore, fou
             f'mode = "enforce"\n[[rule]]\nid = "all"\nwhen = {{ request_model = ["{model.model}"] }}\n'
             f'to = "{candidate.target}"\nshare = 1.0\nholdout = 0.0\n'
         )
-        cells = read_cells(measured, since=found.since, until=NOW, detail=True)
+        cells = read_cells(measured, since=found.since, until=NOW, policy=policy)
         simulated = simulate(
             policy,
             cells.traffic,

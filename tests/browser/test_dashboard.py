@@ -19,7 +19,23 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("", "use_cases", "recommendations", "simulator", "policy", "verify", "traces", "budgets", "coverage")
+PAGES = (
+    "",
+    "use_cases",
+    "recommendations",
+    "recommendations?layout=Table",
+    "simulator",
+    "review",
+    "policy",
+    "verify",
+    "traces",
+    "budgets",
+    "coverage",
+)
+_STICKS_OUT = """() => Math.max(
+    document.documentElement.scrollWidth,
+    document.querySelector("[data-testid=stMain]").scrollWidth
+)"""
 
 
 def current(collector: Collector) -> PolicyRecord:
@@ -44,7 +60,8 @@ def test_every_page_is_drawn_and_fits_a_phone(tab: Tab) -> None:
         tab.page.set_viewport_size({"width": 1280, "height": 900})
         tab.open(path)
 
-        assert tab.page.locator("h1").inner_text().lower().startswith((path or "overview").replace("_", " "))
+        name = path.partition("?")[0] or "overview"
+        assert tab.page.locator("h1").inner_text().lower().startswith(name.replace("_", " "))
         expect(tab.page.get_by_text("98.1% priced").first).to_be_visible()
         drawn = tab.page.locator("[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas")
         for place in range(charts.get(path, 0)):
@@ -57,7 +74,7 @@ def test_every_page_is_drawn_and_fits_a_phone(tab: Tab) -> None:
 
         tab.page.set_viewport_size({"width": 390, "height": 844})
         # Charts and tables take a moment to follow the screen.
-        tab.page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollWidth <= 390")
+        tab.page.wait_for_function(f"({_STICKS_OUT})() <= 390")
 
 
 def test_filters_are_in_the_link_and_follow(tab: Tab) -> None:
@@ -90,6 +107,8 @@ def test_from_recommendation_to_policy_to_kill_switch_and_back(tab: Tab, collect
     # By its card: the buttons of the page come in any order, and the first to come may be another's.
     card = tab.page.locator(f".st-key-card_{populated.INVOICE_ID}")
     card.get_by_role("button", name="Apply as canary").click()
+    tab.page.get_by_role("button", name="Begin with 10%").click()
+    expect(tab.page.get_by_role("spinbutton", name="Share of the calls, %")).to_have_value("10")
     tab.page.get_by_label("Who", exact=True).fill("lin")
     tab.page.get_by_label("Why", exact=True).fill("Certified, and cheap to undo")
     tab.page.get_by_role("button", name="Put in force").dblclick()

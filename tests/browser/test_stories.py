@@ -75,6 +75,8 @@ def test_the_lead_approves_the_largest_saving(tab: Tab, collector: Collector, sh
     tab.page.get_by_role("link", name="Recommendations").click()
     tab.settle()
     card.get_by_role("button", name="Apply as canary").click()
+    tab.page.get_by_role("button", name="Begin with 10%").click()
+    expect(tab.page.get_by_role("spinbutton", name="Share of the calls, %")).to_have_value("10")
     tab.page.get_by_label("Who", exact=True).fill("lena")
     tab.page.get_by_label("Why", exact=True).fill("Largest saving, certified")
     tab.page.get_by_role("button", name="Put in force").click()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tierwise.recommend import Scope, actions, recommendation_id, to_rule
+from tierwise.recommend.kept_levers import refresh_levers
 from tierwise.routing.policy import Policy, ShadowPlan, dump
 from tierwise.store.duckdb import DuckDBStore
 
@@ -223,6 +224,7 @@ def populate(store: DuckDBStore) -> None:
     watching = Policy(mode="shadow", shadow=SHADOWS)
     store.put_policy(dump(watching), who="ada", why="Gather evidence", based_on=None)
     found = {item.id: item for item in actions.refresh(store, now=datetime.now(UTC))}
+    refresh_levers(store, now=datetime.now(UTC))
     rule = to_rule(found[TRIAGE_ID], share=0.9, holdout=0.1)
     enforcing = replace(watching, mode="enforce", rules=(rule,))
     store.put_policy(dump(enforcing), who="grace", why="Pairs show equal quality", based_on=1)

@@ -21,7 +21,7 @@ def test_policy_in_force_costs_what_was_billed(store: Store) -> None:
     record = store.current_policy()
     assert record is not None
 
-    simulation = analysis.simulation(EVERYTHING, parse(record.text), quality_floor=None)
+    simulation = analysis.simulation(EVERYTHING, parse(record.text))
 
     cost = analysis.simulated_cost(simulation)
     assert isinstance(cost, Estimate)
@@ -35,10 +35,10 @@ def test_same_question_gets_the_same_answer(store: Store) -> None:
     """Two readers of one page see the same figures, to the digit."""
     record = store.current_policy()
     assert record is not None
-    first = analysis.simulation(EVERYTHING, parse(record.text), quality_floor=None)
+    first = analysis.simulation(EVERYTHING, parse(record.text))
     analysis._simulation.clear()
 
-    second = analysis.simulation(EVERYTHING, parse(record.text), quality_floor=None)
+    second = analysis.simulation(EVERYTHING, parse(record.text))
 
     assert first is not second
     assert first.saving == second.saving
@@ -46,7 +46,7 @@ def test_same_question_gets_the_same_answer(store: Store) -> None:
 
 def test_without_rules_routed_traffic_goes_back(store: Store) -> None:
     """Taking every rule out makes the traffic dearer, and the cost says so."""
-    simulation = analysis.simulation(EVERYTHING, Policy(mode="enforce"), quality_floor=None)
+    simulation = analysis.simulation(EVERYTHING, Policy(mode="enforce"))
 
     cost = analysis.simulated_cost(simulation)
 

@@ -13,10 +13,11 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import SpanContext
 
-from tierwise import firewall, prices
+from tierwise import evaluations, firewall, prices
 from tierwise.instrumentation import dropped, instrument, uninstrument
 from tierwise.routing.policy import parse
 from tierwise.settings import Settings
@@ -233,6 +234,14 @@ def cheap_collections() -> Generator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def evaluations_stay_here() -> Generator[None]:
+    """What answers are scored with in the background goes nowhere, so that nobody looks for a collector."""
+    provider = LoggerProvider(shutdown_on_exit=False)
+    with evaluations.leaving_through(provider):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,25 @@ def test_every_number_can_be_worked_out_again(worlds: Worlds, store: DuckDBStore
     }
 
 
+def test_attempts_and_merged_use_cases_are_counted_as_the_recommendation_does(
+    worlds: Worlds, store: DuckDBStore, proven: World
+) -> None:
+    """A rejected attempt is no call of its own but its cost is spend, and what people merged counts together."""
+    with store.cursor() as cursor:
+        cursor.execute("UPDATE llm_calls SET attempt_of_span_id = md5(span_id) WHERE hash(span_id) % 9 = 0")
+        cursor.execute("""
+            INSERT INTO llm_calls BY NAME
+            SELECT * REPLACE (attempt_of_span_id AS span_id, 'refusal' AS rejected_by, request_model AS requested_model)
+            FROM llm_calls WHERE attempt_of_span_id IS NOT NULL AND shadow_of_span_id IS NULL
+        """)
+        cursor.execute("UPDATE llm_calls SET use_case_id = 'uc_part' WHERE hash(conversation_id) % 2 = 0")
+    store.edit_use_case("merge", "uc_part", "uc_0", who="ada", why="")
+
+    names = holds(store, recommended(worlds, store))
+
+    assert names >= {"calls", "spend_usd", "pair_count"}
+
+
 def test_every_interval_says_how_it_came_about(worlds: Worlds, store: DuckDBStore, proven: World) -> None:
     """Bounds carry method, n and seed, a statement that gives their rows, and they come out the same again."""
     item = recommended(worlds, store)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from tierwise.savings.predict import Prediction, predict
 
 if TYPE_CHECKING:
     from conftest import Worlds
+    from tierwise.store.duckdb import DuckDBStore
 
 
 def test_the_measured_saving_holds_the_truth(worlds: Worlds) -> None:
@@ -161,3 +163,44 @@ def test_without_scores_the_quality_is_not_known(worlds: Worlds) -> None:
     calls = worlds.route(worlds.make(8, conversations=50), rule_id="r", share=0.5, holdout=0.2, seed=1)
 
     assert isinstance(realised(calls, "r", seed=1).quality.change, NotEnoughData)
+
+
+@pytest.fixture
+def store() -> Generator[DuckDBStore]:
+    """An empty store in memory."""
+    from tierwise.store.duckdb import DuckDBStore
+
+    opened = DuckDBStore.open(None)
+    yield opened
+    opened.close()
+
+
+def test_calls_added_up_measure_the_same(worlds: Worlds, store: DuckDBStore) -> None:
+    """Added up by conversation and arm, calls with failures and without prices give the numbers of single ones."""
+    world = worlds.make(9, conversations=1200, use_cases=4)
+    worlds.fill(store, world, calls=worlds.route(world, rule_id="r", share=0.5, holdout=0.2, seed=1))
+    with store.cursor() as cursor:
+        for change in (
+            "cost_usd = NULL WHERE hash(span_id) % 11 = 0",
+            "decision = 'fell_back' WHERE arm = 'canary' AND hash(span_id) % 13 = 0",
+            "error_type = 'timeout' WHERE arm = 'canary' AND hash(span_id) % 17 = 0",
+            "decision = 'refused', arm = NULL WHERE hash(span_id) % 19 = 0",
+            "policy_version = 2 WHERE hash(conversation_id) % 2 = 0",
+            "rule_id = 'other' WHERE hash(span_id) % 23 = 0",
+        ):
+            cursor.execute(f"UPDATE llm_calls SET {change}")
+    single = store.query("savings_calls", rule_id="r")
+    added_up = store.query("rule_arms", rule_id="r")
+
+    one_by_one, at_once = (realised(calls, "r", seed=1) for calls in (single, added_up))
+
+    assert len(added_up) < len(single)
+    for name in ("per_call", "total"):
+        expected, found = getattr(one_by_one, name), getattr(at_once, name)
+        assert isinstance(expected, Estimate)
+        for bound in ("low", "value", "high", "n", "effective_n"):
+            assert getattr(found, bound) == pytest.approx(getattr(expected, bound), rel=1e-9)
+    assert at_once.calls_per_conversation == pytest.approx(one_by_one.calls_per_conversation, rel=1e-9)
+    counted = ("n_treated", "n_holdout", "n_control", "unpriced", "left_out", "fell_back", "failed", "refused")
+    assert [getattr(at_once, name) for name in counted] == [getattr(one_by_one, name) for name in counted]
+    assert min(getattr(at_once, name) for name in counted if name != "left_out") > 0

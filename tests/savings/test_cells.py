@@ -9,8 +9,8 @@ import pytest
 
 from tierwise.routing.policy import Policy, Rule, When
 from tierwise.savings import cells
-from tierwise.savings.cells import fits, price_changed, read_cells
-from tierwise.savings.moves import Pricing
+from tierwise.savings.assignment import match, scope_of
+from tierwise.savings.cells import price_changed, read_cells
 from tierwise.savings.reprice import reprice
 from tierwise.savings.simulate import simulate
 from tierwise.savings.traffic import read_traffic
@@ -85,7 +85,7 @@ def test_a_policy_is_simulated_alike_on_both(worlds: Worlds, store: DuckDBStore)
     at: dict[str, Any] = {"as_of": worlds.AS_OF, "seed": 1, "draws": 200}
 
     on_calls = simulate(policy, store.query("savings_calls", **window(worlds)), pairs, **at)
-    on_cells = simulate(policy, read_cells(store, detail=True, **window(worlds)).traffic, pairs, **at)
+    on_cells = simulate(policy, read_cells(store, policy=policy, **window(worlds)).traffic, pairs, **at)
 
     assert on_cells.baseline_usd == on_calls.baseline_usd
     assert on_cells.rules[0].calls == on_calls.rules[0].calls
@@ -97,7 +97,7 @@ def test_a_policy_is_simulated_alike_on_both(worlds: Worlds, store: DuckDBStore)
 
 def test_simulating_nothing_on_cells_gives_the_logged_cost(worlds: Worlds, store: DuckDBStore) -> None:
     """The policy that logged the traffic gives back its cost to the last digit, added up too."""
-    traffic = read_cells(store, detail=True, **window(worlds)).traffic
+    traffic = read_cells(store, policy=Policy(), **window(worlds)).traffic
 
     found = simulate(Policy(), traffic, store.query("pairs"), as_of=worlds.AS_OF, seed=1, draws=10)
 
@@ -144,10 +144,35 @@ def test_the_conversations_own_reads_stay_warm(worlds: Worlds, store: DuckDBStor
     assert cells_warm == pytest.approx(traffic.warm_read_tokens.sum())
 
 
-def test_size_limits_need_single_calls() -> None:
-    """A rule that looks at a call's size is not simulated on cells."""
-    sized = Rule("r", "route", When(max_input_tokens=5000), to="small")
+@pytest.mark.parametrize(
+    "when",
+    [
+        When(min_input_tokens=900, max_input_tokens=1500),
+        When(max_input_tokens=0),
+        When(hours="22:30-06:00", days=("mon", "tue", "sat"), timezone="America/New_York"),
+        When(attributes={"tier": ("gold",)}),
+    ],
+)
+def test_calls_that_a_rule_tells_apart_stand_apart(
+    worlds: Worlds, store: DuckDBStore, when: When, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of a policy that looks at size, time or declared attributes hold the calls that its rule decides about."""
+    monkeypatch.setattr(cells, "MOST_SINGLE", 0)
+    monkeypatch.setattr(cells, "UNITS", 20)
+    with store.cursor() as cursor:
+        cursor.execute("UPDATE llm_calls SET input_tokens = NULL WHERE hash(span_id) % 19 = 0")
+        cursor.execute("""
+            UPDATE llm_calls SET attributes = {'tierwise.use_case.attributes': [
+                'order=' || span_id, 'tier=' || CASE WHEN hash(span_id) % 3 = 0 THEN 'gold' ELSE 'tin' END
+            ]}::VARIANT
+        """)
+    policy = Policy(mode="enforce", rules=(Rule("r", "route", when, to=worlds.WEAK),))
+    single = read_traffic(store.query("savings_calls", **window(worlds)))
 
-    assert not fits(Policy(rules=(sized,)))
-    assert fits(Policy(rules=(Rule("r", "route", When(task_type=("math",)), to="small"),)))
-    assert Pricing().as_billed
+    added_up = read_cells(store, policy=policy, **window(worlds)).traffic
+
+    decided = [(match(policy, scope_of(traffic)).rule == 0).nonzero()[0] for traffic in (single, added_up)]
+    assert 0 < single.count(decided[0]) < single.count()
+    assert added_up.count(decided[1]) == single.count(decided[0])
+    assert added_up.total_usd(decided[1]) == single.total_usd(decided[0])
+    assert len(added_up) < 0.8 * len(single)

@@ -65,6 +65,23 @@ def test_overview_keeps_shadow_calls_apart(world: DuckDBStore) -> None:
     assert (totals["evaluation_calls"], totals["evaluation_cost_usd"]) == (1, Decimal("0.07"))
 
 
+def test_what_judges_cost_is_told_apart(world: DuckDBStore, make_call: MakeCall) -> None:
+    """Calls that a judge makes are the user's own spend, and their part of it is said; others of the name are not."""
+    before = only(world, "overview_totals")
+    tagged = {"task_type": "classification", "task_source": "tag"}
+
+    world.add_calls([
+        make_call(8, usd="0.03", use_case_name="judge of invoices", use_case_id="uc_8", **tagged),
+        make_call(9, usd="0.05", use_case_name="judge for sports", use_case_id="uc_9", **tagged),
+    ])  # fmt: skip
+
+    totals = only(world, "overview_totals")
+    assert (before["judge_calls"], before["judge_cost_usd"]) == (0, 0)
+    assert (totals["judge_calls"], totals["judge_cost_usd"]) == (1, Decimal("0.03"))
+    assert totals["spend_usd"] == before["spend_usd"] + Decimal("0.08")
+    assert totals["evaluation_cost_usd"] == before["evaluation_cost_usd"]
+
+
 def test_filters_combine(world: DuckDBStore) -> None:
     """A use case is found by id or name; filters are joined by and."""
     assert only(world, "overview_totals", use_case="invoices")["calls"] == 3

@@ -48,7 +48,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     from tierwise.routing import policy as policies
-    from tierwise.savings.cells import fits, read_cells
+    from tierwise.savings.cells import read_cells
     from tierwise.savings.moves import Pricing
     from tierwise.savings.simulate import WhatIf, simulate
 
@@ -63,18 +63,17 @@ def run(options: Namespace) -> int:
             policy = policies.parse(current.text)
         start = since(options.days)
         with progress("Simulating…"):
-            cells = read_cells(store, since=start, until=now, detail=True) if fits(policy) else None
-            calls = store.query("savings_calls", since=start, until=now) if cells is None else cells.traffic
+            cells = read_cells(store, since=start, until=now, policy=policy)
             pairs = store.query("pairs", until=now)
             shadows = store.query("shadows", until=now)
             result = simulate(
                 policy,
-                calls,
+                cells.traffic,
                 pairs,
                 shadows=shadows,
                 as_of=now,
                 seed=options.seed,
-                window_days=None if cells is None else days_since(cells.oldest_ns, now),
+                window_days=days_since(cells.oldest_ns, now),
                 what_if=WhatIf(
                     share_multiplier=options.share,
                     quality_floor=options.quality_floor,

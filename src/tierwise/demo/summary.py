@@ -114,6 +114,7 @@ def _recommendation(item: Recommendation) -> dict[str, Any]:
         "task_type": item.scope.task_type,
         "from": item.scope.request_model,
         "to": item.target,
+        "share": item.share,
         "calls": item.calls,
         "spend_usd": float(item.spend_usd),
         "saving_share": item.saving_share.to_dict(),

@@ -89,7 +89,7 @@ def _intervals(item: Recommendation) -> list[Interval]:
     command = f"tierwise recommend {item.id} --as-of {item.as_of.isoformat()} --seed {seed} --json"
     calls = (
         "SELECT start_time, coalesce(conversation_id, trace_id) AS conversation, input_tokens, output_tokens, "
-        f"cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd\nFROM llm_calls\nWHERE {_scope(item)}"
+        f"cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd\nFROM traffic()\nWHERE {_scope(item)}"
     )
     shadowed = f"{_shadowed(item)}\nSELECT conversation, weight, strong_s, weak_s FROM shadowed WHERE checked"
     found: list[Interval] = []
@@ -140,10 +140,9 @@ def _intervals(item: Recommendation) -> list[Interval]:
 
 
 def _scope(item: Recommendation, *, table: str = "", since: bool = True) -> str:
-    """The conditions on a call of the recommendation's scope."""
+    """The conditions on a call of the recommendation's scope, a row of `traffic()`."""
     at = f"{table}." if table else ""
     lines = [
-        f"{at}shadow_of_span_id IS NULL",
         f"{at}provider = {sql_text(item.scope.provider)}",
         *_use_case(item.scope, at),
         f"{at}requested_model = {sql_text(item.scope.request_model)}",
@@ -157,15 +156,15 @@ def _scope(item: Recommendation, *, table: str = "", since: bool = True) -> str:
 def _use_case(scope: Scope, at: str) -> list[str]:
     named = scope.members or (scope.use_case_id,)
     lines = [
-        f"{at}use_case_id = {sql_text(named[0])}"
+        f"{at}observed_use_case_id = {sql_text(named[0])}"
         if len(named) == 1
-        else f"{at}use_case_id IN ({', '.join(map(sql_text, named))})"
+        else f"{at}observed_use_case_id IN ({', '.join(map(sql_text, named))})"
     ]
     return lines if scope.tenant is None else [*lines, f"{at}tenant = {sql_text(scope.tenant)}"]
 
 
 def _traffic(item: Recommendation) -> list[Figure]:
-    where = f"FROM llm_calls\nWHERE {_scope(item)}"
+    where = f"FROM traffic()\nWHERE {_scope(item)}"
     found = [
         Figure("calls", item.calls, f"SELECT count(*)\n{where}"),
         Figure("spend_usd", item.spend_usd, f"SELECT sum(cost_usd)\n{where}"),
@@ -209,7 +208,7 @@ WITH {verdict if cascade else ""}every AS (
            1.0 / coalesce(nullif(weak.shadow_propensity, 0), 1.0) AS weight, weak.cost_usd AS weak_cost_usd,
            strong.duration_s AS strong_s, weak.duration_s AS weak_s,
            strong.response_model AS strong_version, weak.response_model AS weak_version
-    FROM llm_calls AS strong
+    FROM traffic() AS strong
     JOIN llm_calls AS weak
         ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
     WHERE {_scope(item, table="strong", since=False)}
@@ -282,7 +281,7 @@ def _judge_cost(item: Recommendation) -> str:
     """What the judge's own calls cost in the window, as an expression."""
     since = "" if item.since is None else f" AND start_time >= {sql_moment(item.since)}"
     return (
-        f"(SELECT coalesce(sum(cost_usd), 0) FROM llm_calls WHERE use_case_name = "
+        f"(SELECT coalesce(sum(cost_usd), 0) FROM traffic() WHERE use_case_name = "
         f"{sql_text(f'judge of {item.scope.label}')} AND start_time < {sql_moment(item.as_of)}{since})"
     )
 
@@ -397,7 +396,7 @@ WITH turn AS (
     SELECT *, least(cache_read_tokens, coalesce(lag(input_tokens) OVER (
         PARTITION BY coalesce(conversation_id, trace_id), request_model ORDER BY start_time
     ), 0)) AS sent_before
-    FROM llm_calls
+    FROM traffic()
     WHERE {_scope(item)} AND request_model = requested_model
 ),
 call AS (

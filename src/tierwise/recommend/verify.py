@@ -74,7 +74,7 @@ def _verification(
     seed: int,
 ) -> Verification:
     measured = realised(
-        read_traffic(store.query("savings_calls", rule_id=rule.id, since=since, until=now)),
+        read_traffic(store.query("rule_arms", rule_id=rule.id, since=since, until=now)),
         rule.id,
         seed=seed,
         scores=store.query("rule_scores", rule_id=rule.id, since=since, until=now),

@@ -75,12 +75,13 @@ def _selection(figures: Figures) -> str:
 
 
 def _cards(figures: Figures) -> str:
-    now = figures.spend_change
+    now, totals = figures.spend_change, figures.overview_totals
+    judged = f"; calls of judges, {usd(totals['judge_cost_usd'])}, are in the spend" if totals["judge_calls"] else ""
     cards = [
         ("Spend", usd(now["spend_usd"]), f"{change(now['spend_change'])} to the period before"),
         ("Calls", f"{now['calls']:,}", f"{change(now['calls_change'])} to the period before"),
         ("Cost of one call", usd(now["cost_per_call_usd"]), f"{change(now['cost_per_call_change'])}"),
-        ("Evaluation", usd(figures.overview_totals["evaluation_cost_usd"]), "what shadow calls cost"),
+        ("Evaluation", usd(totals["evaluation_cost_usd"]), f"what shadow calls cost{judged}"),
     ]
     return (
         '<dl class="cards">'

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tierwise.evidence.estimate import ENOUGH, Estimate, NotEnoughData
-from tierwise.savings.resample import resample_counts, unit_sums, units_of
+from tierwise.savings.resample import resample_counts, units_of
 from tierwise.savings.traffic import Flags, Floats, Ints, row_groups
 
 _CELL_CONVERSATIONS = 10
@@ -40,6 +40,7 @@ def arm_difference(
     block: Ints,
     seed: int,
     unit: str,
+    calls: Floats | None = None,
     draws: int = 1000,
     level: float = 0.95,
 ) -> Difference:
@@ -51,16 +52,18 @@ def arm_difference(
     input of the next turn, so they are not the same quantity in both arms.
 
     Args:
-        values: shape (n,), finite.
+        values: shape (n,), finite; of a row of several calls, their sum.
         treated: shape (n,); the others were kept on the requested model.
         version, use_case, block: shape (n,), codes; conversations are drawn again for the interval.
+        calls: shape (n,), how many calls a row stands for; one each when None.
     """
     stratum = strata_of(version, use_case, block, treated)
     counted = stratum >= 0
-    left_out = int((~counted).sum())
+    calls = np.ones(len(values)) if calls is None else calls
+    left_out = int(calls[~counted].sum())
     values, treated, block, stratum = values[counted], treated[counted], block[counted], stratum[counted]
-    n_treated = int(treated.sum())
-    n_kept = len(values) - n_treated
+    calls = calls[counted]
+    n_treated, n_kept = int(calls[treated].sum()), int(calls[~treated].sum())
     known, block = np.unique(block, return_inverse=True)
     conversations = min(len(np.unique(block[treated])), len(np.unique(block[~treated])))
     if conversations < ENOUGH:
@@ -70,13 +73,10 @@ def arm_difference(
 
     rng = np.random.default_rng(seed)
     strata = int(stratum.max()) + 1
-    columns = np.zeros((len(values), 4 * strata))
-    rows = np.arange(len(values))
-    first = 4 * stratum + 2 * treated
-    columns[rows, first] = values
-    columns[rows, first + 1] = 1.0
     group, units = units_of(block, len(known), rng=rng)
-    sums = unit_sums(columns, group, units)
+    cell, cells = 4 * (group * strata + stratum) + 2 * treated, 4 * strata * units
+    sums = np.bincount(cell, values, minlength=cells) + np.bincount(cell + 1, calls, minlength=cells)
+    sums = sums.reshape(units, 4 * strata)
     treated_mean, kept_mean = _means(sums.sum(axis=0)[None, :], strata)
     drawn = np.subtract(*reversed(_means(resample_counts(units, draws=draws, rng=rng) @ sums, strata)))
     drawn = drawn[np.isfinite(drawn)]
@@ -89,7 +89,7 @@ def arm_difference(
             low=min(float(low), value),
             high=max(float(high), value),
             confidence_level=level,
-            n=len(values),
+            n=n_treated + n_kept,
             effective_n=float(conversations),
             method=(
                 f"treated against kept calls within {strata} strata of policy version and use case, percentile "

@@ -68,7 +68,8 @@ def scope_of(calls: Traffic | Pairs) -> Scope:
         calls.observed_use_case_name,
         calls.tenant,
         calls.complexity,
-        calls.input_tokens,
+        # Calls that a policy's size limits tell apart are never added up in one row.
+        calls.largest_input_tokens,
         calls.declared_attributes,
         calls.start_ns,
     )

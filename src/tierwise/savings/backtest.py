@@ -87,7 +87,7 @@ def realised(
     """What the rule called `rule_id` saved and what became of the quality.
 
     Args:
-        calls: rows of the named query `savings_calls` or `calls`.
+        calls: rows of the named query `rule_arms`, `savings_calls` or `calls`; the numbers are the same.
         scores: rows of the named query `rule_scores`; without them the quality is NotEnoughData.
     """
     traffic = calls if isinstance(calls, Traffic) else read_traffic(calls)
@@ -104,23 +104,24 @@ def realised(
         block=arms.block,
         seed=seed,
         unit="USD",
+        calls=arms.calls,
         draws=draws,
         level=level,
     )
-    n_treated = int((treated & counted).sum())
+    n_treated = traffic.count(treated & counted)
     per_call = difference.estimate
     return Realised(
         rule_id=rule_id,
         per_call=per_call,
         total=per_call if isinstance(per_call, NotEnoughData) else per_call.scaled(difference.n_treated),
         n_treated=n_treated,
-        n_holdout=int((holdout & counted).sum()),
-        n_control=int((control & counted).sum()),
-        unpriced=int((in_arm & ~traffic.priced).sum()),
+        n_holdout=traffic.count(holdout & counted),
+        n_control=traffic.count(control & counted),
+        unpriced=traffic.count(in_arm & ~traffic.priced),
         left_out=difference.left_out,
-        fell_back=int((treated & traffic.decision.equal("fell_back")).sum()),
-        failed=int((treated & traffic.failed & ~traffic.decision.equal("fell_back")).sum()),
-        refused=int((traffic.decision.equal("refused") & ~in_arm).sum()),
+        fell_back=traffic.count(treated & traffic.decision.equal("fell_back")),
+        failed=traffic.count(treated & traffic.failed & ~traffic.decision.equal("fell_back")),
+        refused=traffic.count(traffic.decision.equal("refused") & ~in_arm),
         calls_per_conversation=_calls_per_conversation(traffic, treated, holdout | control),
         quality=_quality(rule_id, scores, level=level),
         method="not enough data" if isinstance(per_call, NotEnoughData) else per_call.method,
@@ -135,7 +136,7 @@ def _arms(arm: Labels) -> tuple[Flags, Flags, Flags]:
 def _calls_per_conversation(traffic: Traffic, treated: Flags, kept: Flags) -> tuple[float, float] | None:
     if not treated.any() or not kept.any():
         return None
-    on_target, stayed = (float(rows.sum()) / len(np.unique(traffic.block[rows])) for rows in (treated, kept))
+    on_target, stayed = (traffic.count(rows) / len(np.unique(traffic.block[rows])) for rows in (treated, kept))
     return on_target, stayed
 
 

@@ -27,7 +27,8 @@ _EVERY = 16
 _LONG_INPUT = 50_000
 """Long-context prices begin above 128,000 tokens, and no tokenizer takes twice as many as another."""
 
-_HOUR_NS = 3_600_000_000_000
+_MINUTE_NS = 60_000_000_000
+_HOUR_NS = 60 * _MINUTE_NS
 _QUARTER_HOUR_NS = _HOUR_NS // 4
 
 
@@ -45,17 +46,20 @@ def read_cells(
     *,
     since: datetime,
     until: datetime,
-    detail: bool = False,
+    policy: Policy | None = None,
     **filters: Any,
 ) -> Cells:
     """The calls of a period, added up.
 
     Args:
-        detail: keep apart what a policy's rules look at; see `fits()`.
+        policy: keeps apart what its rules look at, so that it can be simulated on the cells.
         filters: as the named queries take them.
     """
     models = store.query("traffic_models", since=since, until=until, **filters)
     calls = sum(models["calls"].to_pylist())
+    oldest = models["oldest_time"].cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()
+    oldest_ns = min(oldest, default=None)
+    until_ns = int(until.timestamp() * 1e9)
     table = store.query(
         "savings_cells",
         since=since,
@@ -64,20 +68,31 @@ def read_cells(
         every=None if calls <= MOST_SINGLE else _EVERY,
         long_input=_LONG_INPUT,
         price_changes=",".join(str(at) for at in sorted(price_changes(models))) or None,
-        detail=detail,
+        detail=policy is not None,
+        **({} if policy is None else _apart(policy, until_ns if oldest_ns is None else oldest_ns, until_ns)),
         **filters,
     )
-    oldest = models["oldest_time"].cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()
-    return Cells(read_traffic(table), min(oldest, default=None))
+    return Cells(read_traffic(table), oldest_ns)
 
 
-def fits(policy: Policy) -> bool:
-    """Whether cells are enough to simulate `policy` on: a rule that looks at a call's size, at the time or at what was
-    declared about it needs the calls."""
-    return all(
-        rule.when.is_plain and rule.when.min_input_tokens is None and rule.when.max_input_tokens is None
-        for rule in policy.rules
+def _apart(policy: Policy, first_ns: int, last_ns: int) -> dict[str, Any]:
+    """What of a call's size, of its time and of what was declared about it decides which rule of `policy` it falls
+    under, as parameters of `savings_cells`."""
+    whens = [rule.when for rule in policy.rules]
+    least = {when.min_input_tokens for when in whens if when.min_input_tokens is not None}
+    least |= {when.max_input_tokens + 1 for when in whens if when.max_input_tokens is not None}
+    windows = list(dict.fromkeys(when.window for when in whens if when.window is not None))
+    first = first_ns // _MINUTE_NS
+    marks = (
+        "".join("1" if window.contains(minute * _MINUTE_NS) else "0" for window in windows)
+        for minute in range(first, last_ns // _MINUTE_NS + 1)
     )
+    return {
+        "sizes": ",".join(map(str, sorted(least))) or None,
+        "declared": "\x1f".join(sorted({name for when in whens for name in when.attributes})) or None,
+        "first_minute": first if windows else None,
+        "minute_classes": ",".join(marks) if windows else None,
+    }
 
 
 def price_changes(models: pa.Table) -> set[int]:

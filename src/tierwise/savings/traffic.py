@@ -84,7 +84,8 @@ class Traffic:
     tenant: Labels
     complexity: Labels
     declared_attributes: Labels
-    """`name=value` texts with the unit separator between them; None where none were declared, or in added-up rows."""
+    """`name=value` texts with the unit separator between them; None where none were declared; in
+    added-up rows only those that the policy asks for."""
     rule_id: Labels
     arm: Labels
     decision: Labels
@@ -161,7 +162,9 @@ def read_traffic(calls: pa.Table) -> Traffic:
     request_model = table.labels("request_model")
     requested = calls["requested_model"] if "requested_model" in calls.column_names else None
     cost_pico, priced = table.money("cost_usd")
-    block, blocks = table.numbered("unit") or table.blocks("conversation_id", "trace_id")
+    block, blocks = (
+        table.numbered("unit") or table.in_order("conversation_hash") or table.blocks("conversation_id", "trace_id")
+    )
     input_tokens = table.floats("input_tokens", missing=np.nan)
     output_tokens = table.floats("output_tokens", missing=np.nan)
     return Traffic(
@@ -251,6 +254,14 @@ class Columns:
             return (np.cumsum(present) - 1)[numbers], int(present.sum())
         known, numbers = np.unique(numbers, return_inverse=True)
         return numbers.astype(np.int64), len(known)
+
+    def in_order(self, name: str) -> tuple[Ints, int] | None:
+        """A column without NULL as 0 to k - 1, in the order in which values come, and k; None for one not there."""
+        column = self._column(name)
+        if column is None:
+            return None
+        encoded = column.dictionary_encode()
+        return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), len(encoded.dictionary)
 
     def blocks(self, *names: str) -> tuple[Ints, int]:
         known = [self._table[name] for name in names if name in self._table.column_names]

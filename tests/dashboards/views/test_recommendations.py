@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import populated
 from opening import OpenPage
 from streamlit.testing.v1 import AppTest
 
+from tierwise.evidence.estimate import Estimate, NotEnoughData
+from tierwise.evidence.retention import Certificate
+from tierwise.recommend import Recommendation
+from tierwise.recommend.recommendation import JudgedEvidence
 from tierwise.routing import policy
 from tierwise.store import Store
 
@@ -109,6 +115,82 @@ def test_many_cards_come_on_pages(store: Store, open_page: OpenPage) -> None:
 
     assert len(headings(app)) == 6
     assert headings(app)[-1] == "support-replies"
+
+
+def test_share_and_cascade_are_said(store: Store, open_page: OpenPage) -> None:
+    """A proposal for a part of the calls says which part, and a cascade what is still paid for the model asked for."""
+    content = next(item for item in store.recommendations() if item["id"] == INVOICE)
+    store.save_recommendations([{**content, "share": 0.6, "rule_kind": "cascade", "strong_share": 0.25}])
+
+    card = open_page("recommendations").container(key=f"card_{INVOICE}")
+
+    text = " ".join(item.value for item in card.markdown)
+    assert "60% of calls" in text
+    assert "as a cascade: 25% of what claude-opus-5-5 costs is still paid" in text
+
+
+def test_nobody_applies_more_than_is_certified(store: Store, open_page: OpenPage) -> None:
+    """The dialog offers the share that is certified, and takes no larger one."""
+    content = next(item for item in store.recommendations() if item["id"] == INVOICE)
+    store.save_recommendations([{**content, "share": 0.6}])
+    app = open_page("recommendations")
+
+    app.button(key=f"apply_{INVOICE}").click().run()
+
+    share = app.number_input(key="apply_share")
+    assert (share.value, share.max) == (60, 60)
+    app.button(key="apply_now").click().run()
+    assert current(store).rules[0].share == 0.6
+
+
+def test_what_has_expired_is_not_applied(store: Store, open_page: OpenPage) -> None:
+    """Out-of-date evidence is named, and the button is off until it is worked out again."""
+    content = next(item for item in store.recommendations() if item["id"] == INVOICE)
+    store.save_recommendations([{**content, "expires_at": "2026-01-01T00:00:00+00:00"}])
+
+    app = open_page("recommendations")
+
+    assert any("Expired 2026-01-01" in item.value for item in app.markdown)
+    assert app.button(key=f"apply_{INVOICE}").disabled
+
+
+def test_judged_evidence_is_shown(store: Store, open_page: OpenPage) -> None:
+    """Where a judge scored and people reviewed, both and their agreement stand in the evidence."""
+    content = next(item for item in store.recommendations() if item["id"] == INVOICE)
+    item = Recommendation.from_dict(content)
+    assert isinstance(item.certificate, Certificate)
+    agreed = Estimate(0.91, 0.86, 0.95, 0.95, 120, 120.0, "Wilson", "share")
+    little = NotEnoughData(3, 30, "reviewed pairs")
+    judged = JudgedEvidence(
+        "tone", 400, 390, 120, 4, 7, item.certificate, agreed, agreed, agreed, agreed, little, little, little
+    )
+    store.save_recommendations([replace(item, judged=judged).to_dict()])
+    app = open_page("recommendations")
+
+    app.session_state[f"evidence_{INVOICE}"] = True
+    app.run()
+
+    text = " ".join(block.value for block in app.markdown)
+    assert "Judge “tone”: 400 pairs, 390 counted" in text
+    assert "People: 120 pairs reviewed, 4 skipped, 7 waiting" in text
+    assert "agree: 91.0% (86.0% to 95.0%)" in text
+    assert "leniency: — (not enough data: 3 of 30)" in text
+
+
+def test_table_holds_the_same_and_is_filtered(populated_db: str, open_page: OpenPage) -> None:
+    """As a table every open recommendation is a row; states narrow it down; it can be downloaded."""
+    app = open_page("recommendations", layout="Table")
+    table = app.dataframe[0].value
+    assert {"invoice-extraction", "support-replies"} <= set(table["use_case"])
+    assert not app.get("vega_lite_chart")
+
+    app.pills(key="table_states").set_value(["certified"]).run()
+
+    narrowed = app.dataframe[0].value
+    assert set(narrowed["state"]) == {"certified"}
+    assert narrowed["use_case"].tolist()[0] == "invoice-extraction"
+    low, value, high = narrowed[[f"monthly_saving_usd{end}" for end in ("_low", "", "_high")]].iloc[0]
+    assert low < value < high
 
 
 def test_apply_puts_a_rule_in_force(store: Store, open_page: OpenPage) -> None:

@@ -44,6 +44,37 @@ def test_quality_floor_leaves_rules_out_and_says_why(populated_db: str, open_pag
     assert all("below the quality floor of 100%" in reason for reason in reasons)
 
 
+def test_dearer_target_saves_less(populated_db: str, open_page: OpenPage) -> None:
+    """A price that a person supposes reaches the simulation, and is said to be supposed."""
+    app = open_page("simulator")
+    today = app.dataframe[0].value["saving"].iloc[0]
+
+    app.slider(key="price_anthropic_claude-haiku-5-5").set_value(300).run()
+
+    assert not app.exception
+    assert app.dataframe[0].value["saving"].iloc[0] < today
+
+
+def test_kept_cache_saves_more(store: Store, open_page: OpenPage) -> None:
+    """What the target's cache is supposed to serve makes its calls cheaper."""
+    text = """mode = "enforce"
+[[rule]]
+id = "support"
+kind = "route"
+when = { use_case = ["support-replies"], provider = ["openai"] }
+to = "gpt-6-luna"
+share = 1.0
+"""
+    store.put_policy(text, who="ada", why="", based_on=2)
+    app = open_page("simulator")
+    app.multiselect(key="simulated_rules").set_value(["support"]).run()
+    cold = app.dataframe[0].value["saving"].iloc[0]
+
+    app.slider(key="cache_kept").set_value(100).run()
+
+    assert app.dataframe[0].value["saving"].iloc[0] > cold
+
+
 def test_no_rule_moves_nothing(populated_db: str, open_page: OpenPage) -> None:
     """Without rules the page says that nothing is assumed."""
     app = open_page("simulator")

@@ -97,8 +97,8 @@ def _lever(
         ),
         as_of=view.until,
         sql={
-            "calls": f"SELECT count(*) FROM llm_calls WHERE {sql_scope(view, provider, model, use_case_id)}",
-            "spend_usd": f"SELECT sum(cost_usd) FROM llm_calls WHERE {sql_scope(view, provider, model, use_case_id)}",
+            "calls": f"SELECT count(*) FROM traffic() WHERE {sql_scope(view, provider, model, use_case_id)}",
+            "spend_usd": f"SELECT sum(cost_usd) FROM traffic() WHERE {sql_scope(view, provider, model, use_case_id)}",
         },
     )
 

@@ -78,10 +78,10 @@ def _lever(
         as_of=view.until,
         sql={
             "calls": (
-                "SELECT count(*) FROM llm_calls WHERE priced AND input_tokens IS NOT NULL AND cache_read_tokens = 0 "
+                "SELECT count(*) FROM traffic() WHERE priced AND input_tokens IS NOT NULL AND cache_read_tokens = 0 "
                 f"AND cache_write_tokens = 0 AND {sql_scope(view, provider, model, use_case_id)}"
             ),
-            "spend_usd": f"SELECT sum(cost_usd) FROM llm_calls WHERE {sql_scope(view, provider, model, use_case_id)}",
+            "spend_usd": f"SELECT sum(cost_usd) FROM traffic() WHERE {sql_scope(view, provider, model, use_case_id)}",
         },
     )
 

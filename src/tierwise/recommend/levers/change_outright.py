@@ -92,11 +92,11 @@ def find(view: View) -> list[Lever]:
                     certified=proof.certified and trusted and not weak,
                     sql={
                         "calls": (
-                            "SELECT count(*) FROM llm_calls WHERE "
+                            "SELECT count(*) FROM traffic() WHERE "
                             + sql_scope(view, provider, model, None).replace("request_model", "requested_model")
                         ),
                         "spend_usd": (
-                            "SELECT sum(cost_usd) FROM llm_calls WHERE "
+                            "SELECT sum(cost_usd) FROM traffic() WHERE "
                             + sql_scope(view, provider, model, None).replace("request_model", "requested_model")
                         ),
                     },

@@ -43,10 +43,10 @@ def find(view: View) -> list[Lever]:
                 assumptions=("every failure could be avoided, and none of them was of use",),
                 as_of=view.until,
                 sql={
-                    "calls": f"SELECT count(error_type) FROM llm_calls WHERE {conditions}",
-                    "spend_usd": (f"SELECT sum(cost_usd) FROM llm_calls WHERE error_type IS NOT NULL AND {conditions}"),
+                    "calls": f"SELECT count(error_type) FROM traffic() WHERE {conditions}",
+                    "spend_usd": (f"SELECT sum(cost_usd) FROM traffic() WHERE error_type IS NOT NULL AND {conditions}"),
                     "window_saving": (
-                        f"SELECT sum(cost_usd) FROM llm_calls WHERE error_type IS NOT NULL AND {conditions}"
+                        f"SELECT sum(cost_usd) FROM traffic() WHERE error_type IS NOT NULL AND {conditions}"
                     ),
                 },
             )

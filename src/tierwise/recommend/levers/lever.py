@@ -205,9 +205,8 @@ def sql_moment(at: datetime) -> str:
 
 
 def sql_scope(view: View, provider: str, request_model: str, use_case_id: str | None) -> str:
-    """The conditions that the calls of a lever meet."""
+    """The conditions that the calls of a lever, which are rows of `traffic()`, meet."""
     lines = [
-        "shadow_of_span_id IS NULL",
         f"provider = {sql_text(provider)}",
         f"request_model = {sql_text(request_model)}",
         f"start_time >= {sql_moment(view.since)}",

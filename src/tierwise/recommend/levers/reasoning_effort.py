@@ -71,7 +71,7 @@ def _lever(view: View, key: tuple[str, str, str], rows: list[dict[str, Any]], sc
         as_of=view.until,
         sql={
             "calls": (
-                "SELECT count(*) FROM llm_calls WHERE priced AND output_tokens IS NOT NULL AND "
+                "SELECT count(*) FROM traffic() WHERE priced AND output_tokens IS NOT NULL AND "
                 + _effort_is(used)
                 + f" AND {sql_scope(view, provider, model, use_case_id)}"
             ),

@@ -54,8 +54,8 @@ def find(view: View) -> list[Lever]:
                 ),
                 as_of=view.until,
                 sql={
-                    "calls": f"SELECT count(*) FROM llm_calls WHERE {sql_scope(view, provider, model, None)}",
-                    "spend_usd": f"SELECT sum(cost_usd) FROM llm_calls WHERE {sql_scope(view, provider, model, None)}",
+                    "calls": f"SELECT count(*) FROM traffic() WHERE {sql_scope(view, provider, model, None)}",
+                    "spend_usd": f"SELECT sum(cost_usd) FROM traffic() WHERE {sql_scope(view, provider, model, None)}",
                 },
             )
         )

@@ -46,9 +46,9 @@ def find(view: View) -> list[Lever]:
                 ),
                 as_of=view.until,
                 sql={
-                    "calls": f"SELECT count(*) FROM llm_calls WHERE {conditions}",
-                    "spend_usd": f"SELECT sum(cost_usd) FROM llm_calls WHERE {conditions}",
-                    "window_saving": f"SELECT sum(cost_usd) FROM llm_calls WHERE {conditions}",
+                    "calls": f"SELECT count(*) FROM traffic() WHERE {conditions}",
+                    "spend_usd": f"SELECT sum(cost_usd) FROM traffic() WHERE {conditions}",
+                    "window_saving": f"SELECT sum(cost_usd) FROM traffic() WHERE {conditions}",
                 },
             )
         )

@@ -8,9 +8,14 @@
 --   input_tokens, output_tokens, cache_read_tokens
 --   first_call_time, newest_call_time   UTC
 --   evaluation_calls, evaluation_cost_usd   tierwise's shadow calls, which no other figure here contains
+--   judge_calls, judge_cost_usd   calls that judges made of models; the user's own, so the figures above contain them
 -- Parameters: $since, $until, $service, $tenant, $model, $task_type, $use_case.
 WITH cells AS MATERIALIZED (
-    SELECT *, coalesce(starts_with(unpriced_reason, 'billed '), false) AS billed_elsewhere
+    SELECT
+        *,
+        coalesce(starts_with(unpriced_reason, 'billed '), false) AS billed_elsewhere,
+        NOT shadow AND task_source = 'tag' AND task_type = 'classification'
+            AND coalesce(starts_with(use_case_name, 'judge of '), false) AS by_judge
     FROM selected_cells(
         $since, $until, $service, $tenant, $model, $task_type, $use_case, $rolled_from, $rolled_until
     )
@@ -32,5 +37,7 @@ SELECT
     min(first_time) FILTER (NOT shadow)::TIMESTAMP AS first_call_time,
     max(newest_time) FILTER (NOT shadow)::TIMESTAMP AS newest_call_time,
     coalesce(sum(calls) FILTER (shadow), 0)::BIGINT AS evaluation_calls,
-    coalesce(sum(cost_usd) FILTER (shadow), 0)::DECIMAL(38, 12) AS evaluation_cost_usd
+    coalesce(sum(cost_usd) FILTER (shadow), 0)::DECIMAL(38, 12) AS evaluation_cost_usd,
+    coalesce(sum(calls) FILTER (by_judge AND answered), 0)::BIGINT AS judge_calls,
+    coalesce(sum(cost_usd) FILTER (by_judge), 0)::DECIMAL(38, 12) AS judge_cost_usd
 FROM cells;

@@ -7,7 +7,8 @@
 --   review; else NULL), policy_version (in force at the primary), provider, evaluation_name,
 --   evaluation_source, strong_score, weak_score, and of both, prefixed strong_ and weak_: provider, model,
 --   response_model, input_tokens, output_tokens, cache_read_tokens, cost_usd, price_version, duration_s,
---   observed_task_type, observed_use_case_id, observed_use_case_name: what the calls themselves say, and rules match on;
+--   declared_attributes (name=value, with the unit separator between), observed_task_type, observed_use_case_id,
+--   observed_use_case_name: what the calls themselves say, and rules match on;
 --   prefixed weak_ alone: failed_checks (structural checks that the answer failed, between blanks; NULL: none was made)
 -- Parameters: $evaluation and $source (NULL: all), $since, $until, $service, $tenant, $model, $task_type, $use_case.
 WITH scores AS (
@@ -31,6 +32,21 @@ verdicts AS (
         GROUP BY ALL
     )
     GROUP BY trace_id, span_id
+),
+weak AS MATERIALIZED (
+    -- The few shadow calls come first, and with them the few primaries of the many calls that there are.
+    SELECT
+        trace_id, span_id, shadow_of_trace_id, shadow_of_span_id, shadow_propensity, provider, request_model,
+        response_model, input_tokens, output_tokens, cache_read_tokens, cost_usd, price_version, duration_s
+    FROM llm_calls
+    WHERE shadow_of_span_id IS NOT NULL
+),
+strong AS MATERIALIZED (
+    SELECT primaries.*
+    FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS primaries
+    SEMI JOIN weak
+        ON weak.shadow_of_trace_id = primaries.trace_id AND weak.shadow_of_span_id = primaries.span_id
+    WHERE primaries.request_model = primaries.requested_model
 )
 SELECT
     strong.start_time::TIMESTAMP AS start_time,
@@ -77,8 +93,8 @@ SELECT
     strong.duration_s AS strong_duration_s,
     weak.duration_s AS weak_duration_s,
     verdicts.failed_checks AS weak_failed_checks
-FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS strong
-JOIN llm_calls AS weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
+FROM strong
+JOIN weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
 JOIN scores AS strong_scores
     ON strong_scores.trace_id = strong.trace_id AND strong_scores.span_id = strong.span_id
 JOIN scores AS weak_scores
@@ -86,5 +102,4 @@ JOIN scores AS weak_scores
    AND weak_scores.name = strong_scores.name AND weak_scores.source = strong_scores.source
 LEFT JOIN reviewed ON reviewed.shadow_trace_id = weak.trace_id AND reviewed.shadow_span_id = weak.span_id
 LEFT JOIN verdicts ON verdicts.trace_id = weak.trace_id AND verdicts.span_id = weak.span_id
-WHERE strong.request_model = strong.requested_model
 ORDER BY strong.start_time, strong.trace_id, strong.span_id, weak.span_id, evaluation_name, evaluation_source;

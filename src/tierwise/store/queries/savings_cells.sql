@@ -7,13 +7,17 @@
 --   cache serves them too; spread over the cells of a use case and model by their cache reads), cache_write_tokens,
 --   cache_write_1h_tokens, reasoning_tokens, web_searches, cost_usd (NULL in a cell of calls without a price),
 --   largest_input_tokens, largest_output_tokens; and with $detail also complexity, tenant, policy_version, rule_id,
---   arm, propensity, error_type, else NULL
+--   arm, propensity, error_type, else NULL; declared_attributes (name=value, with the unit separator between; those that
+--   $declared names)
 --   observed_task_type, observed_use_case_id, observed_use_case_name: what the calls themselves say, and rules match on
 -- Parameters: $units (groups that conversations are dealt into by a hash; NULL: each alone), $every (each how manieth
 --   conversation is looked at for warm_read_tokens, NULL is 1), $long_input (a call with more input tokens stands with
 --   those of its own size; NULL: never), $price_changes (nanoseconds since 1970 between commas, NULL for none; calls of
---   different periods stand apart), $detail (whether what a policy matches on keeps calls apart), $since, $until,
---   $service, $tenant, $model, $task_type, $use_case.
+--   different periods stand apart), $detail (whether what a policy matches on keeps calls apart), and of what
+--   only some policies look at, each NULL for no: $sizes (numbers of input tokens between commas; calls below and from
+--   each on stand apart), $declared (names of attributes, with the unit separator between), $first_minute and
+--   $minute_classes (a minute since 1970, and between commas a mark for it and each later one; calls of minutes with
+--   different marks stand apart), $since, $until, $service, $tenant, $model, $task_type, $use_case.
 WITH turns AS (
     SELECT
         provider, use_case_id, request_model, cache_read_tokens,
@@ -39,7 +43,18 @@ marked AS (
             AND reasoning_tokens >= 0 AND web_searches >= 0
             AND input_tokens >= cache_read_tokens + cache_write_tokens AND output_tokens >= reasoning_tokens,
             false
-        ) AS sound
+        ) AS sound,
+        CASE WHEN $sizes IS NOT NULL THEN len(list_filter(
+            string_split($sizes, ','), lambda least: least::BIGINT <= coalesce(input_tokens, 0)
+        )) END AS size_class,
+        CASE WHEN $minute_classes IS NOT NULL THEN list_extract(
+            string_split($minute_classes, ','),
+            greatest(epoch_ns(start_time) // 60_000_000_000 - $first_minute::BIGINT + 1, 0)
+        ) END AS minute_class,
+        CASE WHEN $declared IS NOT NULL THEN nullif(array_to_string(list_filter(
+            TRY_CAST(attributes."tierwise.use_case.attributes" AS VARCHAR[]),
+            lambda item: list_contains(string_split($declared, chr(31)), split_part(item, '=', 1))
+        ), chr(31)), '') END AS declared_attributes
     FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case)
 ),
 cells AS (
@@ -65,7 +80,8 @@ cells AS (
         CASE WHEN $detail THEN rule_id END AS rule_id,
         CASE WHEN $detail THEN arm END AS arm,
         CASE WHEN $detail THEN propensity END AS propensity,
-        CASE WHEN $detail THEN error_type END AS error_type
+        CASE WHEN $detail THEN error_type END AS error_type,
+        declared_attributes
     FROM marked
     GROUP BY
         provider, operation, request_model, requested_model, service_tier, task_type, use_case_id, use_case_name,
@@ -74,7 +90,7 @@ cells AS (
         CASE WHEN $detail THEN policy_version END, CASE WHEN $detail THEN rule_id END,
         CASE WHEN $detail THEN arm END, CASE WHEN $detail THEN propensity END,
         CASE WHEN $detail THEN error_type END,
-        sound, cost_usd IS NULL,
+        declared_attributes, size_class, minute_class, sound, cost_usd IS NULL,
         CASE WHEN input_tokens > $long_input THEN input_tokens END,
         CASE WHEN $price_changes IS NULL THEN 0 ELSE len(list_filter(
             string_split($price_changes, ','), lambda change: make_timestamp_ns(change::BIGINT) <= marked.start_time

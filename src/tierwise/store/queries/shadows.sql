@@ -17,6 +17,22 @@ WITH verdicts AS (
         GROUP BY ALL
     )
     GROUP BY trace_id, span_id
+),
+weak AS MATERIALIZED (
+    -- The few shadow calls come first, and with them the few primaries of the many calls that there are.
+    SELECT
+        trace_id, span_id, shadow_of_trace_id, shadow_of_span_id, shadow_propensity, provider, request_model,
+        response_model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, price_version,
+        duration_s, error_type
+    FROM llm_calls
+    WHERE shadow_of_span_id IS NOT NULL
+),
+strong AS MATERIALIZED (
+    SELECT primaries.*
+    FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS primaries
+    SEMI JOIN weak
+        ON weak.shadow_of_trace_id = primaries.trace_id AND weak.shadow_of_span_id = primaries.span_id
+    WHERE primaries.request_model = primaries.requested_model
 )
 SELECT
     strong.start_time::TIMESTAMP AS start_time,
@@ -60,8 +76,7 @@ SELECT
     strong.error_type AS strong_error_type,
     weak.error_type AS weak_error_type,
     verdicts.failed_checks AS weak_failed_checks
-FROM traffic($since, $until, $service, $tenant, $model, $task_type, $use_case) AS strong
-JOIN llm_calls AS weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
+FROM strong
+JOIN weak ON weak.shadow_of_trace_id = strong.trace_id AND weak.shadow_of_span_id = strong.span_id
 LEFT JOIN verdicts ON verdicts.trace_id = weak.trace_id AND verdicts.span_id = weak.span_id
-WHERE strong.request_model = strong.requested_model
 ORDER BY strong.start_time, strong.trace_id, strong.span_id, weak.span_id;

@@ -1,4 +1,6 @@
--- One row a provider and model that the callers asked for, dearest first.
+-- One row a provider and model that the callers asked for, dearest first. What attempts at other models were billed is
+-- in the row of the model asked for, as are the tokens of the call whose answer was given; by the model sent,
+-- `focus_costs` has each attempt at its own cost.
 --   provider, model, calls, priced_calls, spend_usd (NULL when none is priced), spend_share (of all selected),
 --   input_tokens, output_tokens, cache_read_tokens, reasoning_tokens
 -- Parameters: $since, $until, $service, $tenant, $model, $task_type, $use_case.
